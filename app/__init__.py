@@ -1,0 +1,1 @@
+"""The program around ingest, builder and sinks: command line, replay, output."""

@@ -1,0 +1,1 @@
+"""Bytes in, `SipMessage` out: one module a source. Knows nothing of calls or databases."""

@@ -1,0 +1,1 @@
+"""SessionDetails in, rows in a database. Knows nothing of SIP."""
