@@ -1,0 +1,69 @@
+# make demo   a virtual environment, sipcdr in it, a shipped capture replayed into SQLite
+# make test   what the tests need (as root on Debian its packages too), then the linters and all tests
+
+PYTHON ?= python3
+VENV ?= .venv
+# Separate tests over the processors; a file's tests stay together, as some share servers and ports.
+PYTEST_ARGS ?= -n auto --dist loadfile
+
+DEBIAN_PACKAGES = tshark tcpdump sip-tester kamailio kamailio-tls-modules kamailio-websocket-modules
+
+ifeq ($(OS),Windows_NT)
+BIN = $(VENV)/Scripts
+else
+BIN = $(VENV)/bin
+endif
+
+# Captures and schema texts that lie beside the project, where they are there.
+CAPTURES = $(wildcard ../shared/captures)
+SCHEMA = $(wildcard ../shared/schema)
+ifneq ($(CAPTURES),)
+export SIPCDR_CAPTURES ?= $(abspath $(CAPTURES))
+endif
+ifneq ($(SCHEMA),)
+export SIPCDR_SCHEMA ?= $(abspath $(SCHEMA))
+endif
+
+.PHONY: demo test packages clean
+
+demo: $(VENV)/.installed
+	$(BIN)/sipcdr replay fixtures/demo.pcap --to sqlite:///demo.db
+
+test: packages $(VENV)/.installed-test
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+packages:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    missing=""; \
+	    for package in $(DEBIAN_PACKAGES); do \
+	        dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed || missing="$$missing $$package"; \
+	    done; \
+	    $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
+	    if [ -n "$$missing" ]; then \
+	        echo "installing$$missing"; \
+	        apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
+	    fi; \
+	fi
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "sipcdr needs Python 3.11 or newer: $(PYTHON) is $$($(PYTHON) --version 2>&1). Try make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	    { echo "$(PYTHON) can't make virtual environments here. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --upgrade pip
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.made pyproject.toml
+	$(BIN)/python -m pip install -q -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.made pyproject.toml
+	$(BIN)/python -m pip install -q -e . --group test
+	@touch $@ $(VENV)/.installed
+
+clean:
+	rm -rf build dist demo.db demo.db-shm demo.db-wal
