@@ -1,6 +1,6 @@
 """SIP messages in, SessionDetails out: pure, without I/O, clock or threads.
 
-    >>> from sipcdr.builder import Correlator, sessions
+>>> from sipcdr.builder import Correlator, sessions
 """
 
 from ._call import Call, call_key

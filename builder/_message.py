@@ -102,7 +102,7 @@ class SipMessage(msgspec.Struct, frozen=True, gc=False):
     source, destination: `host:port`, IPv6 in brackets; empty where unknown.
     transport: `UDP`, `TCP`, `TLS`, `WS`, `SCTP`, or empty.
     cut: the capture or a limit ended the message before its own end.
-    server: machine and pool that a server's trace names (`server.trace`), as `machine` and `pool`.
+    machine, pool: what a server's trace names itself (`server.trace`).
     """
 
     time: int

@@ -1,0 +1,171 @@
+"""`Correlator`: which calls are in memory, and which are due to be written.
+
+When a row is written is no part of what it says, so nothing here can change a row: being early costs a second write,
+being late costs memory. Time is an argument; the correlator reads no clock.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, deque
+from typing import TYPE_CHECKING, Final
+
+from ._call import Call
+from ._rules import Rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ._message import SipMessage
+
+_CALL_SIZE: Final = 600
+"""Bytes that an open call costs beside its facts, measured."""
+_FACT_SIZE: Final = 200
+"""Bytes that a fact costs beside its own, measured."""
+
+_RULES = Rules()
+
+
+class _Open:
+    """A call in memory and when it becomes due."""
+
+    __slots__ = ("call", "ended", "hold_until", "quiet_until", "size")
+
+    def __init__(self, call: Call, hold_until: int) -> None:
+        self.call = call
+        self.hold_until = hold_until
+        self.quiet_until = 0
+        self.ended = False
+        self.size = _CALL_SIZE
+
+
+class Correlator:
+    """Brings the messages of each Call-ID together, and says when a call is due.
+
+    A call is due when it has been quiet for `linger` after a message that ends a session, or when its oldest fact has
+    waited for `hold`, or when the facts in memory are over `memory` and it is the oldest. All three count event time:
+    from the greatest time stamp seen when a fact arrived. What is due leaves memory; a later message starts a new
+    `Call`, which its writer joins with the stored one.
+
+    hold, linger: microseconds; linger is 64·T1 unless told otherwise. memory: bytes.
+    counts: `method NAME` for messages that are no facts, `status` for responses outside 100 to 699, `early` for
+        calls made due by the memory cap.
+    """
+
+    def __init__(self, rules: Rules = _RULES, *, hold: int, memory: int, linger: int | None = None) -> None:
+        self.counts: Counter[str] = Counter()
+        self.watermark = -(1 << 62)
+        self.memory_used = 0
+        self._rules = rules
+        self._hold = hold
+        self._linger = 64 * rules.t1 if linger is None else linger
+        self._memory = memory
+        self._open: dict[bytes, _Open] = {}
+        # In order of arrival, which is the order of hold_until too, as the watermark never falls.
+        self._held: deque[_Open] = deque()
+        self._quiet: list[tuple[int, int, _Open]] = []
+        self._pushed = 0
+
+    def __len__(self) -> int:
+        """Calls in memory."""
+        return len(self._open)
+
+    def receive(self, messages: Iterable[SipMessage]) -> None:
+        """Take messages in, in any order."""
+        calls = self._open
+        rules = self._rules
+        watermark = self.watermark
+        for message in messages:
+            watermark = max(watermark, message.time)
+            entry = calls.get(message.call_id)
+            call = Call(message.call_id) if entry is None else entry.call
+            size = call.add(message, rules)
+            if not size:
+                self.counts["method " + message.method if len(message.method) <= 32 else "method other"] += 1
+                continue
+            if entry is None:
+                entry = _Open(call, watermark + self._hold)
+                calls[message.call_id] = entry
+                self._held.append(entry)
+                self.memory_used += _CALL_SIZE
+            size += _FACT_SIZE
+            entry.size += size
+            self.memory_used += size
+            if entry.ended:
+                entry.quiet_until = watermark + self._linger
+            elif _ends(message):
+                entry.ended = True
+                entry.quiet_until = watermark + self._linger
+                self._wait(entry)
+        self.watermark = watermark
+
+    def next_deadline(self) -> int | None:
+        """When `advance` will next have something to give: event time in microseconds, or None with no call open."""
+        if self.memory_used > self._memory:
+            return self.watermark
+        while self._held and self._held[0].size == 0:
+            self._held.popleft()
+        deadlines = [self._held[0].hold_until] if self._held else []
+        if self._quiet and deadlines:
+            deadlines.append(self._quiet[0][0])
+        return min(deadlines, default=None)
+
+    def advance(self, now: int) -> list[Call]:
+        """Move the watermark to `now` if it is behind, and take the calls that are due out of memory."""
+        self.watermark = now = max(now, self.watermark)
+        due: list[Call] = []
+        quiet = self._quiet
+        while quiet and quiet[0][0] <= now:
+            entry = heapq.heappop(quiet)[2]
+            if entry.size == 0:
+                continue
+            if entry.quiet_until > now:
+                self._wait(entry)
+            else:
+                due.append(self._take(entry))
+        held = self._held
+        while held:
+            entry = held[0]
+            if entry.size == 0:
+                held.popleft()
+            elif entry.hold_until <= now:
+                held.popleft()
+                due.append(self._take(entry))
+            elif self.memory_used > self._memory:
+                held.popleft()
+                self.counts["early"] += 1
+                due.append(self._take(entry))
+            else:
+                break
+        return due
+
+    def finish(self) -> list[Call]:
+        """Take all calls out of memory: the input has ended."""
+        due = [self._take(entry) for entry in self._held if entry.size]
+        self._held.clear()
+        self._quiet.clear()
+        return due
+
+    def _wait(self, entry: _Open) -> None:
+        # The second item keeps the heap from comparing entries.
+        self._pushed += 1
+        heapq.heappush(self._quiet, (entry.quiet_until, self._pushed, entry))
+
+    def _take(self, entry: _Open) -> Call:
+        self.memory_used -= entry.size
+        entry.size = 0
+        del self._open[entry.call.call_id]
+        return entry.call
+
+
+def _ends(message: SipMessage) -> bool:
+    """Whether a message ends a session: BYE, a final response from 300 on but 401 and 407, a final one to a MESSAGE.
+
+    A MESSAGE in a call that has an INVITE ends nothing; taking its response for an end only writes the call early.
+    """
+    status = message.status
+    if message.method == "BYE":
+        return True
+    if message.method == "MESSAGE":
+        return status >= 200
+    return status >= 300 and status not in (401, 407)

@@ -1,0 +1,197 @@
+"""MediaTypes and the Media rows (derivations.md section 3.30): what offers and answers negotiated (RFC 3264)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ._facts import ACK, INFO, INVITE, MESSAGE, PRACK, UPDATE, countable
+from ._row import Media
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ._dialogs import Session
+    from ._groups import Message
+
+IM, FILE_TRANSFER, REMOTE_ASSISTANCE, APP_SHARING, AUDIO, VIDEO, APP_INVITE = (1 << n for n in range(7))
+
+_NAMES = {
+    "audio": AUDIO,
+    "video": VIDEO,
+    "message": IM,
+    "x-ms-message": IM,
+    "applicationsharing": APP_SHARING,
+    "applicationsharing-video": APP_SHARING,
+    "data": FILE_TRANSFER,
+    "x-data": FILE_TRANSFER,
+}
+# Rendezvous applications (tieto/sipe sip-ft.c; Windows Rendezvous documentation).
+_FILE_TRANSFER_GUID = "5d3e02ab-6190-11d3-bbbb-00c04f795683"
+_REMOTE_ASSISTANCE_GUIDS = ("56b994a7-380f-410b-9985-c809d78c1bdc", "703ea1a8-d73e-43e3-852c-ee85b5d872c2")
+
+
+def media_of(session: Session) -> tuple[int, tuple[Media, ...]]:
+    """The bit set of a row, and for each bit its MediaId and when it was first asked for (microseconds)."""
+    starts: dict[int, int] = {}
+    own = _own_attempt(session, starts)
+    # What the INVITE of the attempt asks for beside its SDP.
+    for message in own:
+        _note(starts, _body_bits(message), own[0].time)
+    if own and embedded_counts(session, own):
+        _note(starts, IM, own[0].time)
+    if session.inside:
+        _inside(session, starts)
+    if session.shape.page_mode:
+        for message in session.messages:
+            _message_bits(message, starts)
+    bits = sum(starts)
+    return bits, tuple(Media(bit.bit_length(), starts[bit]) for bit in sorted(starts))
+
+
+def embedded_counts(session: Session, own: Iterable[Message]) -> bool:
+    """`messages.embedded`: the INVITE carried a text, and the 2xx says that it was taken."""
+    if session.success is None or not any(
+        message.header("embedded") and countable(message.header("embedded")) for message in own
+    ):
+        return False
+    supported = session.success.header("supported")
+    return "ms-text-format" in supported or "ms-embedded-first-message" in supported
+
+
+def own_invites(session: Session) -> list[Message]:
+    """The INVITE requests of the row's own attempt."""
+    return [message for message in session.invites if message.cseq == session.attempt]
+
+
+def _own_attempt(session: Session, starts: dict[int, int]) -> list[Message]:
+    """`stream.attempt`: of the attempts only the row's own counts."""
+    invites = own_invites(session)
+    responses = [
+        message
+        for message in session.responses
+        if message.cseq == session.attempt
+        and message.status < 300
+        and message.to_tag == (session.tag or message.to_tag)
+    ]
+    if invites or responses:
+        acks = [m for m in session.inside if m.method == ACK and m.cseq == session.attempt]
+        time = (invites or responses)[0].time
+        for bit in _negotiated(invites, responses, acks):
+            _note(starts, bit, time)
+    return invites
+
+
+def _inside(session: Session, starts: dict[int, int]) -> None:
+    """In-dialog offers count when their transaction got a 2xx."""
+    transactions: dict[tuple[bytes, bool, int, int], list[Message]] = {}
+    acks: dict[tuple[bool, int], list[Message]] = {}
+    for message in session.inside:
+        if message.method in (INVITE, UPDATE, PRACK):
+            key = (message.from_tag, message.from_caller, message.method, message.cseq)
+            transactions.setdefault(key, []).append(message)
+        elif message.method == ACK:
+            acks.setdefault((message.from_caller, message.cseq), []).append(message)
+        elif message.method == MESSAGE:
+            _message_bits(message, starts)
+        elif message.method == INFO and not message.status:
+            _note(starts, _body_bits(message), message.time)
+    for (_, from_caller, method, cseq), messages in transactions.items():
+        requests = [message for message in messages if not message.status]
+        responses = [message for message in messages if 0 < message.status < 300]
+        if any(message.status >= 200 for message in responses):
+            time = (requests or responses)[0].time
+            answers = acks.get((from_caller, cseq), []) if method == INVITE else []
+            for bit in _negotiated(requests, responses, answers):
+                _note(starts, bit, time)
+            for message in requests:
+                _note(starts, _body_bits(message), time)
+
+
+def _negotiated(requests: list[Message], responses: list[Message], acks: list[Message]) -> set[int]:
+    """`stream.accepted`: the bits of a transaction's offer, less the streams that every answer rejects by port 0."""
+    offer = _sdp_of(requests)
+    answers = responses
+    if not offer:
+        # RFC 3261 13.2.1: no offer in the INVITE, so the response brings it and the ACK answers.
+        for response in responses:
+            offer = _sdp(response)
+            if offer:
+                break
+        answers = acks
+    answered = [lines for message in answers for lines in _sdp(message)]
+    # SfB offers the same call twice in a multipart/alternative: an answer is to the part with as many m-lines.
+    sizes = {len(lines) for lines in answered}
+    matching = [lines for lines in offer if len(lines) in sizes] or offer
+    bits: set[int] = set()
+    for lines in matching:
+        fitting = [answer for answer in answered if len(answer) == len(lines)] or answered
+        for number, (name, port, selector) in enumerate(lines):
+            bit = _NAMES.get(name, 0)
+            if name == "message" and selector:
+                bit = FILE_TRANSFER
+            rejected = fitting and all(len(answer) > number and _zero(answer[number][1]) for answer in fitting)
+            if bit and not _zero(port) and not rejected:
+                bits.add(bit)
+    return bits
+
+
+_MLine = tuple[str, str, bool]
+
+
+def _sdp_of(messages: list[Message]) -> list[list[_MLine]]:
+    for message in messages:
+        lines = _sdp(message)
+        if lines:
+            return lines
+    return []
+
+
+def _sdp(message: Message) -> list[list[_MLine]]:
+    """The SDP parts of a message (of its earliest fact that has any), each as (name, port, file selector) lines."""
+    for details in message.details:
+        if details.sdp:
+            return [[_m_line(line) for line in part.split(";")] if part else [] for part in details.sdp]
+    return []
+
+
+def _m_line(line: str) -> _MLine:
+    name, _, rest = line.partition(" ")
+    port, _, flag = rest.partition(" ")
+    return name, port, flag == "f"
+
+
+def _zero(port: str) -> bool:
+    return bool(port) and not port.strip("0")
+
+
+def _message_bits(message: Message, starts: dict[int, int]) -> None:
+    if message.status == 0:
+        _note(starts, _body_bits(message), message.time)
+        if countable(message.header("content_type")):
+            _note(starts, IM, message.time)
+
+
+def _body_bits(message: Message) -> int:
+    """Bits of bodies that are no SDP, of the message's earliest fact that has such a body."""
+    for details in message.details:
+        bits = FILE_TRANSFER if details.file_transfer else 0
+        if details.invitation is not None:
+            guid, name, command = details.invitation
+            guid = guid.strip("{} ")
+            if guid == _FILE_TRANSFER_GUID or name == "file transfer":
+                bits |= FILE_TRANSFER
+            elif guid in _REMOTE_ASSISTANCE_GUIDS:
+                bits |= REMOTE_ASSISTANCE
+            elif guid and command == "invite":
+                bits |= APP_INVITE
+        if bits:
+            return bits
+    return 0
+
+
+def _note(starts: dict[int, int], bits: int, time: int) -> None:
+    while bits:
+        bit = bits & -bits
+        bits ^= bit
+        if starts.get(bit, time) >= time:
+            starts[bit] = time

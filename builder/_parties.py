@@ -1,0 +1,324 @@
+"""Rules for the two sides of a session and who else has to do with it.
+
+derivations.md sections 3.5, 3.6, 3.9 to 3.12 and 3.16 to 3.21.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+from typing import TYPE_CHECKING
+
+from ._agents import client_of
+from ._columns import Column, Row, derive, first_with
+from ._facts import CANCEL, INVITE
+from ._row import Client, User
+from ._syntax import parameter, split_values
+from ._text import NAME_LENGTH, fit
+from ._users import host_of, user_of, user_part
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ._groups import Message
+
+Found = tuple[User, "Message"]
+
+
+def _user(row: Row, messages: Iterable[Message], name: str, column: str) -> Found | None:
+    for message in messages:
+        value = message.header(name)
+        if value:
+            user = user_of(value, column, row.counts)
+            if user is not None:
+                return user, message
+    return None
+
+
+def _invites(row: Row) -> Iterator[Message]:
+    """The initial INVITE, else the responses to it: they repeat its From and To (RFC 3261 section 8.2.6.2)."""
+    yield from row.initial
+    if not row.initial:
+        yield from row.session.responses
+
+
+def _asserted(row: Row, value: str, column: str) -> User | None:
+    """P-Asserted-Identity (RFC 3325 section 9.1): the first sip or sips value, else the tel value."""
+    values = split_values(value)
+    for wanted in ("sip", "tel"):
+        for element in values:
+            if element.rpartition("<")[2].lstrip().lower().startswith(wanted):
+                return user_of(element, column, row.counts)
+    return None
+
+
+def _user1_pai(row: Row) -> Found | None:
+    found = first_with(row.initial, "from_")
+    if found is None:
+        return None
+    user = user_of(found[0], "Users.UserUri")
+    if user is not None and user_part(user.uri) not in ("", "anonymous") and "anonymous.invalid" not in user.uri:
+        return None
+    asserted = first_with(row.initial, "asserted")
+    if asserted is None:
+        return None
+    known = _asserted(row, asserted[0], "Users.UserUri")
+    return None if known is None else (known, asserted[1])
+
+
+def _user1_invite_from(row: Row) -> Found | None:
+    return _user(row, _invites(row), "from_", "Users.UserUri")
+
+
+def _user1_first_relevant(row: Row) -> Found | None:
+    # The caller's address stands in To where the other side sent the request.
+    return _user(row, [row.start], "from_" if row.start.from_caller else "to", "Users.UserUri")
+
+
+USER1: Column[User] = (
+    ("user1.pai", _user1_pai),
+    ("user1.invite_from", _user1_invite_from),
+    ("user1.first_relevant", _user1_first_relevant),
+)
+
+
+def _user2_answered_as(row: Row) -> Found | None:
+    success = row.session.success
+    if success is None:
+        return None
+    asserted = success.header("asserted")
+    user = _asserted(row, asserted, "Users.UserUri") if asserted else None
+    if user is None or not user_part(user.uri):
+        return None
+    # Some copy the request's headers back: then it is the caller.
+    for name in ("from_", "to"):
+        value = success.header(name)
+        known = user_of(value, "Users.UserUri") if value else None
+        if known is not None and user_part(known.uri) == user_part(user.uri):
+            return None
+    return user, success
+
+
+def _user2_invite_to(row: Row) -> Found | None:
+    return _user(row, _invites(row), "to", "Users.UserUri")
+
+
+def _user2_first_relevant(row: Row) -> Found | None:
+    return _user(row, [row.start], "to" if row.start.from_caller else "from_", "Users.UserUri")
+
+
+USER2: Column[User] = (
+    ("user2.answered_as", _user2_answered_as),
+    ("user2.invite_to", _user2_invite_to),
+    ("user2.first_relevant", _user2_first_relevant),
+)
+
+
+def _target_to(row: Row) -> Found | None:
+    return _user(row, row.initial, "to", "Users.UserUri")
+
+
+def _target_history(row: Row) -> Found | None:
+    return _user(row, row.initial, "history_info", "Users.UserUri")
+
+
+def _target_first_relevant(row: Row) -> Found | None:
+    start = row.start
+    if row.session.shape.page_mode or start.method == CANCEL or (start.method == INVITE and start.status):
+        return _user(row, [start], "to", "Users.UserUri")
+    # The direction of the call is unknown.
+    return None
+
+
+TARGET_USER: Column[User] = (
+    ("target.to", _target_to),
+    ("target.history", _target_history),
+    ("target.first_relevant", _target_first_relevant),
+)
+
+
+def _behalf_session(row: Row) -> Found | None:
+    return _user(row, row.initial, "session_on_behalf", "Users.UserUri")
+
+
+def _behalf_agent(row: Row) -> Found | None:
+    return _user(row, row.initial, "agent_on_behalf", "Users.UserUri")
+
+
+ON_BEHALF_OF: Column[User] = (("behalf.session", _behalf_session), ("behalf.agent", _behalf_agent))
+
+
+def _referred_header(row: Row) -> Found | None:
+    return _user(row, row.initial, "referred_by", "Users.UserUri")
+
+
+REFERRED_BY: Column[User] = (("referred.header", _referred_header),)
+
+
+def _client(row: Row, messages: Iterable[Message], name: str) -> tuple[Client, Message] | None:
+    for message in messages:
+        value = message.header(name)
+        if value:
+            client = client_of(value, "ClientVersions.Version", row.counts)
+            if client is not None:
+                return client, message
+    return None
+
+
+def _requests(row: Row, caller: bool) -> Iterator[Message]:
+    return (message for message in row.sent(caller) if not message.status)
+
+
+def _responses(row: Row, caller: bool) -> Iterator[Message]:
+    return (message for message in row.sent(caller) if message.status)
+
+
+def _client1_user_agent(row: Row) -> tuple[Client, Message] | None:
+    return _client(row, [*row.initial, *_requests(row, True)], "user_agent")
+
+
+def _client1_server(row: Row) -> tuple[Client, Message] | None:
+    return _client(row, _responses(row, True), "server")
+
+
+def _client2_user_agent(row: Row) -> tuple[Client, Message] | None:
+    success = row.session.success
+    answer = [success] if success is not None else []
+    return _client(row, [*answer, *_responses(row, False), *_requests(row, False)], "user_agent")
+
+
+def _client2_server(row: Row) -> tuple[Client, Message] | None:
+    success = row.session.success
+    answer = [success] if success is not None else []
+    return _client(row, [*answer, *_responses(row, False)], "server")
+
+
+USER1_CLIENT: Column[Client] = (
+    ("client.user_agent", _client1_user_agent),
+    ("client.server", _client1_server),
+)
+USER2_CLIENT: Column[Client] = (
+    ("client.user_agent", _client2_user_agent),
+    ("client.server", _client2_server),
+)
+
+
+def edge_server(row: Row, caller: bool) -> str | None:
+    """`edge.trust`: the edge proxy through which a side's messages came in (MS-SIPRE section 2.2.15)."""
+    for message in row.sent(caller):
+        value = message.header("edge_trust")
+        if value:
+            name = fit(
+                (parameter(";" + value, "ms-ep-fqdn") or "").lower(),
+                NAME_LENGTH,
+                "EdgeServers.EdgeServer",
+                row.counts,
+            )
+            if name is not None:
+                return name
+    return None
+
+
+def _internal_edge(row: Row, caller: bool) -> tuple[int, Message] | None:
+    found = first_with(row.sent(caller), "edge_trust")
+    return None if found is None else (0, found[1])
+
+
+def _internal_logon(row: Row, caller: bool) -> tuple[int, Message] | None:
+    for message in row.sent(not caller):
+        if "remoteuser" in message.header("logon_data").lower():
+            return 0, message
+    return None
+
+
+def _internal_media_location(row: Row, caller: bool) -> tuple[int, Message] | None:
+    for message in row.sent(caller):
+        value = message.header("location_data")
+        if value:
+            place = (parameter(";" + value, "ms-media-location-type") or "").lower()
+            if place in ("intranet", "internet"):
+                return int(place == "intranet"), message
+    return None
+
+
+def _internal_networks(row: Row, caller: bool) -> tuple[int, Message] | None:
+    if not row.rules.networks:
+        return None
+    nearest: tuple[int, int, str, Message] | None = None
+    for message, vias, source in _sightings(row, caller):
+        if nearest is None or (vias, message.time) < nearest[:2]:
+            nearest = (vias, message.time, source, message)
+    if nearest is None:
+        return None
+    inside = _inside(nearest[2], row.rules.networks)
+    return None if inside is None else (int(inside), nearest[3])
+
+
+def _sightings(row: Row, caller: bool) -> Iterator[tuple[Message, int, str]]:
+    """Sightings of a side's messages, the nearer to that side the lower the number: each with its source address."""
+    if caller:
+        chosen: list[Message] = row.initial or list(_requests(row, True))
+        sign = 1
+    else:
+        # A response gathers no Vias on its way, it loses them: most of them means nearest to its sender.
+        chosen = [m for m in row.session.responses if m.to_tag and m.status > 100]
+        sign = -1
+        if not chosen:
+            chosen, sign = list(_requests(row, False)), 1
+    for message in chosen:
+        for fact, details in zip(message.facts, message.details, strict=True):
+            if details.source:
+                yield message, sign * fact.vias, details.source
+
+
+def _inside(source: str, networks: tuple[str, ...]) -> bool | None:
+    try:
+        address = ipaddress.ip_address(host_of(source).strip("[]"))
+    except ValueError:
+        return None
+    return any(address in network for network in _networks(networks))
+
+
+@functools.lru_cache(maxsize=8)
+def _networks(networks: tuple[str, ...]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    return tuple(ipaddress.ip_network(network, strict=False) for network in networks)
+
+
+def _internal_sfb_default(row: Row, caller: bool) -> tuple[int, Message] | None:
+    sender = next(row.sent(caller), None)
+    if sender is None:
+        return None
+    for message in row.session.messages:
+        for details in message.details:
+            if details.front_end or _platform(details.user_agent) or _platform(details.server):
+                return 1, sender
+    return None
+
+
+def _platform(agent: str) -> bool:
+    """Whether a client names Microsoft's RTC platform as one of its products."""
+    return any(word.partition("/")[0] in ("uccapi", "rtc", "rtcc") for word in agent.lower().split())
+
+
+INTERNAL = (
+    ("internal.edge", _internal_edge),
+    ("internal.logon", _internal_logon),
+    ("internal.media_location", _internal_media_location),
+    ("internal.networks", _internal_networks),
+    ("internal.sfb_default", _internal_sfb_default),
+)
+
+
+def is_internal(row: Row, caller: bool) -> int | None:
+    """IsUser1Internal, IsUser2Internal."""
+    for _, rule in INTERNAL:
+        found = rule(row, caller)
+        if found is not None:
+            return found[0]
+    return None
+
+
+def started_by(row: Row) -> User | None:
+    """`started.user1`, `started.unknown`: only the caller sends an initial INVITE, a CANCEL or a page-mode MESSAGE."""
+    shape = row.session.shape
+    return derive(row, USER1) if shape.attempts or shape.page_mode else None
