@@ -5,6 +5,7 @@
 
 from ._call import Call, call_key
 from ._correlator import Correlator
+from ._errors import BuilderError, CallDamaged
 from ._message import COMPACT, HEADERS, Position, SipMessage
 from ._row import Client, Media, Reference, SessionDetails, TagPair, User, grid
 from ._rules import Rules
@@ -13,7 +14,9 @@ from ._sessions import sessions
 __all__ = [
     "COMPACT",
     "HEADERS",
+    "BuilderError",
     "Call",
+    "CallDamaged",
     "Client",
     "Correlator",
     "Media",

@@ -154,7 +154,7 @@ class Shape:
                 begun.add(request.cseq)
         self.mid_dialog = False
         if not begun:
-            self.mid_dialog = _starts_inside(requests, replies, self.generation)
+            self.mid_dialog = _starts_inside(requests, self.generation)
         self.attempts = sorted(begun if self.mid_dialog else begun | standing_in)
 
     def _retagged(self, requests: list[Message], replies: list[Message], numbers: set[int]) -> set[int]:
@@ -225,7 +225,7 @@ def _follows_a_failure(request: Message, replies: list[Message], attempts: set[i
     return failed
 
 
-def _starts_inside(requests: list[Message], replies: list[Message], generation: Generation) -> bool:
+def _starts_inside(requests: list[Message], generation: Generation) -> bool:
     """Step 9: the earliest INVITE message is a re-INVITE, or the response to one that was seen."""
     for message in generation.messages:
         if message.method == INVITE:
