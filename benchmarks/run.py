@@ -40,7 +40,7 @@ def measure(command: list[str], *, folder: Path) -> Measured:
 
 def commands(capture: Path, folder: Path) -> dict[str, list[str]]:
     """What is measured, by name."""
-    sipcdr = [sys.executable, "-m", "sipcdr.app", "replay", str(capture), "--quiet"]
+    sipcdr = [str(Path(sys.executable).with_name("sipcdr")), "replay", str(capture), "--quiet"]
     database = folder / "rows.db"
     return {
         "sipcdr to SQLite": [*sipcdr, "--to", f"sqlite:///{database}"],
@@ -77,8 +77,8 @@ def table(capture: Path, packets: int, only: list[str]) -> str:
             ours = took.seconds if ours is None else ours
             note = f" (exit {took.status})" if took.status else ""
             lines.append(
-                f"| {title}{note} | {took.seconds:.1f} | {messages / took.seconds:,.0f} | {packets / took.seconds:,.0f} "
-                f"| {took.memory:.0f} | {took.seconds / ours:.2f} |"
+                f"| {title}{note} | {took.seconds:.1f} | {messages / took.seconds:,.0f} "
+                f"| {packets / took.seconds:,.0f} | {took.memory:.0f} | {took.seconds / ours:.2f} |"
             )
             print(lines[-1], file=sys.stderr, flush=True)
     return "\n".join(lines)
