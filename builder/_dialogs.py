@@ -145,7 +145,7 @@ class Shape:
         """Steps 8 and 9."""
         begun = {m.cseq for m in requests if m.from_caller and not m.to_tag}
         begun.update(m.cseq for m in self.cancels if not m.status)
-        tagged = {m.cseq for m in requests if m.to_tag}
+        tagged = {m.cseq for m in requests if m.to_tag and m.from_caller}
         # (iv): an INVITE response stands in for a request that was not captured.
         standing_in = {m.cseq for m in replies if m.cseq not in tagged}
         retried = [m for m in requests if m.to_tag and m.from_caller and m.cseq not in begun]

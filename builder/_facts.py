@@ -193,6 +193,8 @@ def _body_details(fields: dict[str, object], content_type: bytes, message: SipMe
     encoding = message.headers.get(b"content-encoding")
     if encoding and encoding[0].lower() not in (b"", b"identity"):
         return
+    if message.cut:
+        body = body[: body.rfind(b"\n") + 1]  # a line cut in its middle may mean anything
     found = body_of(content_type, body)
     if found is not NOTHING:
         fields["sdp"] = found.sdp

@@ -66,16 +66,11 @@ def own_invites(session: Session) -> list[Message]:
 def _own_attempt(session: Session, starts: dict[int, int]) -> list[Message]:
     """`stream.attempt`: of the attempts only the row's own counts."""
     invites = own_invites(session)
-    responses = [
-        message
-        for message in session.responses
-        if message.cseq == session.attempt
-        and message.status < 300
-        and message.to_tag == (session.tag or message.to_tag)
-    ]
+    replies = [message for message in session.responses if message.cseq == session.attempt]
+    responses = [m for m in replies if m.status < 300 and m.to_tag == (session.tag or m.to_tag)]
     if invites or responses:
         acks = [m for m in session.inside if m.method == ACK and m.cseq == session.attempt]
-        time = (invites or responses)[0].time
+        time = (invites or replies)[0].time
         for bit in _negotiated(invites, responses, acks):
             _note(starts, bit, time)
     return invites

@@ -115,7 +115,7 @@ def _pairs(session: Session, caller: bytes, callee: bytes) -> tuple[TagPair, ...
     pairs = {pair_of(caller, callee)}
     shape = session.shape
     if len(shape.rows) == 1:
-        for messages in (shape.responses, session.inside):
+        for messages in (shape.responses, shape.cancels, session.inside):
             for message in messages:
                 if message.other:
                     pairs.add(pair_of(caller, message.other))

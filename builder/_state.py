@@ -200,7 +200,9 @@ def closing_time(session: Session, rules: Rules) -> int:
     if state is State.EARLY:
         return max(message.last for message in attempt) + 180_000_000  # Timer C, RFC 3261 16.6 step 11
     if state is State.CANCELLED:
-        return max(m.time for m in session.cancels if m.cseq == session.attempt) + timeout  # 9.1
+        cancels = [m for m in session.cancels if m.cseq == session.attempt]
+        requests = [m for m in cancels if not m.status]
+        return max(m.time for m in requests or cancels) + timeout  # 9.1
     if state is State.FAILED:
         last = max(message.time for message in attempt if message.status >= 300)
         challenged = session.final is not None and session.final.status in (401, 407)

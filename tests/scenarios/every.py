@@ -1,0 +1,18 @@
+"""All scenarios, by section of scenarios.md."""
+
+from tests.scenarios import a_basic, b_attempts, c_forking, d_races, e_inside, f_transfers, g_messages, h_partial
+from tests.scenarios.notation import Scenario
+
+SCENARIOS: list[Scenario] = [
+    *a_basic.SCENARIOS,
+    *b_attempts.SCENARIOS,
+    *c_forking.SCENARIOS,
+    *d_races.SCENARIOS,
+    *e_inside.SCENARIOS,
+    *f_transfers.SCENARIOS,
+    *g_messages.SCENARIOS,
+    *h_partial.SCENARIOS,
+]
+
+NUMBERS = list(dict.fromkeys(each.number for each in SCENARIOS))
+"""Their numbers, in order."""

@@ -1,0 +1,67 @@
+"""Every scenario of the table: its messages in, its rows out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from sipcdr.builder._facts import METHODS
+from sipcdr.builder._state import closing_time, walk
+from tests.scenarios.derivation import RULES, rows_of, states_of
+from tests.scenarios.every import NUMBERS, SCENARIOS
+from tests.scenarios.notation import at
+
+if TYPE_CHECKING:
+    from sipcdr.builder import SessionDetails, SipMessage
+    from tests.scenarios.notation import Row, Scenario
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_scenario(number: str) -> None:
+    """The messages of a scenario give its rows, in every column, in each of its variants."""
+    for scenario in SCENARIOS:
+        if scenario.number == number:
+            _check(scenario)
+
+
+def _check(scenario: Scenario) -> None:
+    found = scenario.scanned()
+    assert tuple(reason for reason in found if isinstance(reason, str)) == scenario.refused, scenario.name
+    messages = scenario.messages()
+    counts: Counter[str] = Counter()
+    rows = rows_of(messages, counts)
+    assert [row.external_id for row in rows] == [row.columns["external_id"] for row in scenario.rows], scenario.name
+    for expected, row in zip(scenario.rows, rows, strict=True):
+        assert _difference(_columns(expected, messages), row) == {}, scenario.name
+    for reason, count in scenario.counts.items():
+        assert counts[reason] == count, f"{scenario.name}: {reason} in {counts}"
+    for expected, session in zip(scenario.rows, states_of(messages), strict=True):
+        if expected.state is not None:
+            assert session.state().value == expected.state, scenario.name
+        if expected.closes is not None:
+            assert closing_time(session, RULES) == at(expected.closes), scenario.name
+        assert walk(session)[-1].state is session.state(), scenario.name
+
+
+def _columns(expected: Row, messages: list[SipMessage]) -> dict[str, object]:
+    """The expected columns; LastModifiedTime, where not given, is that of the call's last message."""
+    if expected.columns["last_modified_time"] is not None:
+        return expected.columns
+    first: dict[tuple[object, ...], int] = {}
+    for message in messages:
+        if message.call_id == expected.columns["call_id"] and message.method in METHODS:
+            identity = (message.method, message.status, message.cseq, message.from_tag, message.to_tag)
+            first[identity] = min(first.get(identity, message.time), message.time)
+    return expected.columns | {"last_modified_time": max(first.values())}
+
+
+def _difference(expected: dict[str, object], row: SessionDetails) -> dict[str, str]:
+    found = msgspec.structs.asdict(row)
+    return {
+        column: f"expected {expected[column]!r}, found {found[column]!r}"
+        for column in expected
+        if expected[column] != found[column]
+    }
