@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from ._dialogs import chosen_final
-from ._facts import BYE, CANCEL, INFO, INVITE, MESSAGE, countable
+from ._facts import BYE, CANCEL, INFO, INVITE, KEYS, MESSAGE, countable
 from ._groups import OPENING
 from ._media import embedded_counts, own_invites
 
@@ -33,7 +33,7 @@ class Row:
     InviteTime. All lists are in the order of facts.
     """
 
-    __slots__ = ("counts", "initial", "own", "rules", "session", "start")
+    __slots__ = ("_present", "counts", "initial", "own", "rules", "session", "start")
 
     def __init__(self, session: Session, rules: Rules, counts: Counter[str]) -> None:
         self.session = session
@@ -42,31 +42,41 @@ class Row:
         self.initial = session.invites
         self.own = own_invites(session)
         self.start = _start(session)
+        self._present: set[str] = set()
+        for message in session.messages:
+            self._present.update(message.fields)
+
+    def has(self, name: str) -> bool:
+        """Whether any message of the row has a kept header."""
+        return KEYS[name] in self._present
+
+    def first(self, messages: Iterable[Message], name: str) -> tuple[str, Message] | None:
+        """A kept header: of the first message that has it."""
+        key = KEYS[name]
+        if key in self._present:
+            for message in messages:
+                value = message.fields.get(key)
+                if value:
+                    return value, message
+        return None
 
     def sent(self, by_caller: bool) -> Iterator[Message]:
         """Messages of the row from one side."""
         return (message for message in self.session.messages if message.by_caller == by_caller)
 
 
-Rule = tuple[str, Callable[[Row], tuple[T, "Message"] | None]]
+Rule = tuple[str, str, Callable[[Row], tuple[T, "Message"] | None]]
+"""Its name, the header that it can't do without (or empty), and what it makes of a row."""
 Column = tuple[Rule[T], ...]
 
 
 def derive(row: Row, column: Column[T]) -> T | None:
     """The value of the first rule that yields one."""
-    for _, rule in column:
-        found = rule(row)
-        if found is not None:
-            return found[0]
-    return None
-
-
-def first_with(messages: Iterable[Message], name: str) -> tuple[str, Message] | None:
-    """A kept header: of the first message that has it."""
-    for message in messages:
-        value = message.header(name)
-        if value:
-            return value, message
+    for _, needed, rule in column:
+        if not needed or row.has(needed):
+            found = rule(row)
+            if found is not None:
+                return found[0]
     return None
 
 
@@ -96,9 +106,9 @@ def _invite_first_relevant(row: Row) -> tuple[int, Message] | None:
 
 
 INVITE_TIME: Column[int] = (
-    ("invite.first", _invite_first),
-    ("invite.reinvite", _invite_reinvite),
-    ("invite.first_relevant", _invite_first_relevant),
+    ("invite.first", "", _invite_first),
+    ("invite.reinvite", "", _invite_reinvite),
+    ("invite.first_relevant", "", _invite_first_relevant),
 )
 
 Response = tuple[int | None, int | None]
@@ -148,9 +158,9 @@ def final_of(session: Session, start: Message) -> Message | None:
 
 
 RESPONSE: Column[Response] = (
-    ("response.final", _response_final),
-    ("response.reinvite", _response_reinvite),
-    ("response.first_relevant", _response_first_relevant),
+    ("response.final", "", _response_final),
+    ("response.reinvite", "", _response_reinvite),
+    ("response.first_relevant", "", _response_first_relevant),
 )
 
 
@@ -194,10 +204,10 @@ def _end_page(row: Row) -> tuple[int, Message] | None:
 
 
 END_TIME: Column[int] = (
-    ("end.bye", _end_bye),
-    ("end.final", _end_final),
-    ("end.cancel", _end_cancel),
-    ("end.page", _end_page),
+    ("end.bye", "", _end_bye),
+    ("end.final", "", _end_final),
+    ("end.cancel", "", _end_cancel),
+    ("end.page", "", _end_page),
 )
 
 _PRIORITIES = {"non-urgent": 1, "normal": 2, "urgent": 3, "emergency": 4}
@@ -207,18 +217,20 @@ def _priority_header(row: Row) -> tuple[int, Message] | None:
     requests = row.initial or [m for m in row.session.messages if not m.status and m.method in OPENING][:1]
     if not requests:
         return 0, row.start
-    found = first_with(requests, "priority")
+    found = row.first(requests, "priority")
     # RFC 3261 20.26: to be treated as if "normal" had been given.
     return (2, requests[0]) if found is None else (_PRIORITIES.get(found[0].strip().lower(), 0), found[1])
 
 
-CALL_PRIORITY: Column[int] = (("priority.header", _priority_header),)
+CALL_PRIORITY: Column[int] = (("priority.header", "", _priority_header),)
 
 _DIAGNOSTICS = ("diagnostics", "diagnostics_public", "diagnostics_client")
 
 
 def _diagnostics(row: Row) -> tuple[int, Message] | None:
     session = row.session
+    if not any(row.has(name) for name in _DIAGNOSTICS):
+        return None
     byes = [m for m in session.inside if m.method == BYE and not m.status]
     if session.answered or inside_only(session):
         candidates = [*byes, *([session.success] if session.success is not None else [])]
@@ -262,7 +274,7 @@ def _leading_number(value: str) -> int | None:
     return number if number <= 2147483647 else None
 
 
-DIAGNOSTIC_ID: Column[int] = (("diagnostics", _diagnostics),)
+DIAGNOSTIC_ID: Column[int] = (("diagnostics", "", _diagnostics),)
 
 
 def message_counts(row: Row) -> tuple[int, int]:
@@ -312,13 +324,15 @@ def call_flag(row: Row) -> int:
                 final = chosen_final(session.shape.responses, number)
                 if final is not None and final.status >= 300 and final.status not in (401, 407):
                     flag = 1
-    agent = first_with(row.initial, "agent_on_behalf")
+    agent = row.first(row.initial, "agent_on_behalf")
     call_info = session.success.header("call_info") if session.success is not None else ""
     return flag | 2 if agent is not None or "rgs.anonymization" in call_info.lower() else flag
 
 
 def user_flag(row: Row, caller: bool) -> int:
     """User1Flag, User2Flag: 0x01 where that side controls a desk phone by CSTA."""
+    if not row.has("content_type"):
+        return 0
     for message in row.sent(caller):
         if message.header("content_type").partition(";")[0].strip().lower() == "application/csta+xml":
             return 1

@@ -10,7 +10,7 @@ import binascii
 import contextlib
 import functools
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -100,6 +100,20 @@ class Fact(msgspec.Struct, frozen=True, order=True, array_like=True, gc=False):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Details).decode
+
+
+_decode_fields = msgspec.msgpack.Decoder(dict[str, Any]).decode
+
+KEYS = {field.name: field.encode_name for field in msgspec.structs.fields(Details)}
+"""Of each field of `Details` the name under which it is packed."""
+
+
+def fields_of(fact: Fact) -> dict[str, Any]:
+    """Unpack just those of a fact's details that aren't empty, by their packed names. Raises CallDamaged."""
+    try:
+        return _decode_fields(fact.details)
+    except msgspec.DecodeError as error:
+        raise CallDamaged(f"stored details don't decode: {error}") from error
 
 
 def details_of(fact: Fact) -> Details:

@@ -6,9 +6,9 @@ beginning wasn't seen. A generation is one session of a lineage whose Call-ID an
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ._facts import ACK, BYE, CANCEL, INFO, INVITE, MESSAGE, METHODS, Details, Fact, details_of
+from ._facts import ACK, BYE, CANCEL, INFO, INVITE, KEYS, MESSAGE, METHODS, Details, Fact, details_of, fields_of
 from ._users import stored_uri_of
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Message:
 
     __slots__ = (
         "_details",
+        "_fields",
         "by_caller",
         "cseq",
         "facts",
@@ -60,6 +61,7 @@ class Message:
         self.by_caller = from_caller if fact.status == 0 else not from_caller
         self.other = other
         self._details: list[Details] | None = None
+        self._fields: dict[str, Any] | None = None
 
     def sighted(self, fact: Fact) -> None:
         """Take a further sighting in; facts come in their order."""
@@ -69,18 +71,25 @@ class Message:
 
     @property
     def details(self) -> list[Details]:
-        """What its facts keep, in their order."""
+        """What each of its facts keeps, in their order."""
         if self._details is None:
             self._details = [details_of(fact) for fact in self.facts]
         return self._details
 
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What its facts keep, by packed name: of each field that of the earliest fact that has it."""
+        if self._fields is None:
+            fields = fields_of(self.facts[0])
+            for fact in self.facts[1:]:
+                fields = fields_of(fact) | fields
+            self._fields = fields
+        return self._fields
+
     def header(self, name: str) -> str:
         """A kept header: that of the earliest fact that has it, or empty."""
-        for details in self.details:
-            value: str = getattr(details, name)
-            if value:
-                return value
-        return ""
+        value: str = self.fields.get(KEYS[name], "")
+        return value
 
     @property
     def is_request(self) -> bool:

@@ -9,7 +9,7 @@ import re
 import uuid
 from typing import TYPE_CHECKING
 
-from ._columns import Column, Row, first_with, texts_begin
+from ._columns import Column, Row, texts_begin
 from ._facts import ACK, short_tag
 from ._row import Reference, TagPair
 from ._syntax import address, parameter, split_values
@@ -33,7 +33,7 @@ def _guid(value: str) -> str | None:
 
 
 def _corr_configured(row: Row) -> Text | None:
-    found = first_with(row.initial, "configured_id")
+    found = row.first(row.initial, "configured_id")
     if found is None:
         return None
     return _guid(found[0]) or str(uuid.uuid5(uuid.NAMESPACE_URL, found[0])), found[1]
@@ -52,7 +52,7 @@ def _corr_ms(row: Row) -> Text | None:
 
 
 def _corr_session_id(row: Row) -> Text | None:
-    found = first_with(row.initial, "session_id")
+    found = row.first(row.initial, "session_id")
     if found is None:
         return None
     guid = _guid(found[0].partition(";")[0])
@@ -64,7 +64,7 @@ def _corr_session_id(row: Row) -> Text | None:
 
 
 def _corr_cisco(row: Row) -> Text | None:
-    found = first_with(row.initial, "cisco_guid")
+    found = row.first(row.initial, "cisco_guid")
     if found is None:
         return None
     numbers = found[0].strip().split("-")
@@ -76,10 +76,10 @@ def _corr_cisco(row: Row) -> Text | None:
 
 
 CORRELATION_ID: Column[str] = (
-    ("corr.configured", _corr_configured),
-    ("corr.ms", _corr_ms),
-    ("corr.session_id", _corr_session_id),
-    ("corr.cisco", _corr_cisco),
+    ("corr.configured", "configured_id", _corr_configured),
+    ("corr.ms", "ms_correlation_id", _corr_ms),
+    ("corr.session_id", "session_id", _corr_session_id),
+    ("corr.cisco", "cisco_guid", _corr_cisco),
 )
 
 _EPID_NAMESPACE = uuid.UUID("fcacfb03-8a73-46ef-91b1-e5ebeeaba4fe").bytes_le
@@ -141,10 +141,11 @@ def _endpoint_epid(value: str) -> str | None:
     return epid_guid(epid) if epid and epid.isascii() and epid.isalnum() else None
 
 
-_BY_CONTACT: tuple[tuple[str, Callable[[str], str | None]], ...] = (
-    ("endpoint.gruu", _endpoint_gruu),
-    ("endpoint.server_gruu", _endpoint_server_gruu),
-    ("endpoint.instance", _endpoint_instance),
+# Each with what a Contact must have in it, so that most are passed over quickly.
+_BY_CONTACT: tuple[tuple[str, str, Callable[[str], str | None]], ...] = (
+    ("endpoint.gruu", "opaque", _endpoint_gruu),
+    ("endpoint.server_gruu", "opaque", _endpoint_server_gruu),
+    ("endpoint.instance", "urn:uuid:", _endpoint_instance),
 )
 
 
@@ -158,9 +159,9 @@ def endpoint_id(row: Row, caller: bool) -> str | None:
         messages = [*([success] if success is not None else []), *early]
         addressed = [(message, "to") for message in (*messages, *row.initial)]
     contacts = [contact for contact in (message.header("contact") for message in messages) if contact]
-    for _, rule in _BY_CONTACT:
+    for _, mark, rule in _BY_CONTACT:
         for contact in contacts:
-            guid = rule(contact)
+            guid = rule(contact) if mark in contact else None
             if guid is not None:
                 return guid
     for message, name in addressed:
@@ -189,7 +190,7 @@ def _record_route(row: Row) -> Text | None:
 
     Tapped at the caller, the INVITE has none yet, but the response has.
     """
-    return first_with(row.initial, "record_route") or first_with(row.session.responses, "record_route")
+    return row.first(row.initial, "record_route") or row.first(row.session.responses, "record_route")
 
 
 def _server_ms_fe(row: Row) -> tuple[Place, Message] | None:
@@ -228,7 +229,7 @@ def _server_record_route(row: Row) -> tuple[Place, Message] | None:
 
 
 def _server_auth_target(row: Row) -> tuple[Place, Message] | None:
-    found = first_with(row.session.messages, "auth_target")
+    found = row.first(row.session.messages, "auth_target")
     if found is None:
         return None
     target = found[0].lower().removeprefix("sip/")
@@ -236,11 +237,11 @@ def _server_auth_target(row: Row) -> tuple[Place, Message] | None:
 
 
 SERVER: Column[Place] = (
-    ("server.trace", _server_trace),
-    ("server.ms_fe", _server_ms_fe),
-    ("server.configured", _server_configured),
-    ("server.record_route", _server_record_route),
-    ("server.auth_target", _server_auth_target),
+    ("server.trace", "machine", _server_trace),
+    ("server.ms_fe", "front_end", _server_ms_fe),
+    ("server.configured", "", _server_configured),
+    ("server.record_route", "record_route", _server_record_route),
+    ("server.auth_target", "auth_target", _server_auth_target),
 )
 
 _TOKEN = re.compile(r"[a-z0-9!#$&^_.+*%'`|~-]+/[a-z0-9!#$&^_.+*%'`|~-]+")
@@ -284,9 +285,9 @@ def _content_first_relevant(row: Row) -> Text | None:
 
 
 CONTENT_TYPE: Column[str] = (
-    ("content.invite", _content_invite),
-    ("content.answer", _content_answer),
-    ("content.first_relevant", _content_first_relevant),
+    ("content.invite", "content_type", _content_invite),
+    ("content.answer", "content_type", _content_answer),
+    ("content.first_relevant", "content_type", _content_first_relevant),
 )
 
 
@@ -326,4 +327,4 @@ def reference_of(values: tuple[str, ...]) -> Reference | None:
     return Reference(call_id.strip().encode("utf-8", "replace"), pair)
 
 
-REPLACES: Column[Reference] = (("replaces.header", _replaces_header),)
+REPLACES: Column[Reference] = (("replaces.header", "replaces", _replaces_header),)

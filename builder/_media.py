@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._facts import ACK, INFO, INVITE, MESSAGE, PRACK, UPDATE, countable
+from ._facts import ACK, INFO, INVITE, KEYS, MESSAGE, PRACK, UPDATE, countable
 from ._row import Media
 
 if TYPE_CHECKING:
@@ -143,10 +143,8 @@ def _sdp_of(messages: list[Message]) -> list[list[_MLine]]:
 
 def _sdp(message: Message) -> list[list[_MLine]]:
     """The SDP parts of a message (of its earliest fact that has any), each as (name, port, file selector) lines."""
-    for details in message.details:
-        if details.sdp:
-            return [[_m_line(line) for line in part.split(";")] if part else [] for part in details.sdp]
-    return []
+    parts: list[str] = message.fields.get(KEYS["sdp"], [])
+    return [[_m_line(line) for line in part.split(";")] if part else [] for part in parts]
 
 
 def _m_line(line: str) -> _MLine:
@@ -167,21 +165,19 @@ def _message_bits(message: Message, starts: dict[int, int]) -> None:
 
 
 def _body_bits(message: Message) -> int:
-    """Bits of bodies that are no SDP, of the message's earliest fact that has such a body."""
-    for details in message.details:
-        bits = FILE_TRANSFER if details.file_transfer else 0
-        if details.invitation is not None:
-            guid, name, command = details.invitation
-            guid = guid.strip("{} ")
-            if guid == _FILE_TRANSFER_GUID or name == "file transfer":
-                bits |= FILE_TRANSFER
-            elif guid in _REMOTE_ASSISTANCE_GUIDS:
-                bits |= REMOTE_ASSISTANCE
-            elif guid and command == "invite":
-                bits |= APP_INVITE
-        if bits:
-            return bits
-    return 0
+    """Bits of bodies that are no SDP."""
+    bits = FILE_TRANSFER if message.fields.get(KEYS["file_transfer"]) else 0
+    invitation: tuple[str, str, str] | None = message.fields.get(KEYS["invitation"])
+    if invitation is not None:
+        guid, name, command = invitation
+        guid = guid.strip("{} ")
+        if guid == _FILE_TRANSFER_GUID or name == "file transfer":
+            bits |= FILE_TRANSFER
+        elif guid in _REMOTE_ASSISTANCE_GUIDS:
+            bits |= REMOTE_ASSISTANCE
+        elif guid and command == "invite":
+            bits |= APP_INVITE
+    return bits
 
 
 def _note(starts: dict[int, int], bits: int, time: int) -> None:

@@ -10,7 +10,6 @@ import ipaddress
 from typing import TYPE_CHECKING
 
 from ._agents import client_of
-from ._columns import Column, Row, derive, first_with
 from ._facts import CANCEL, INVITE
 from ._row import Client, User
 from ._syntax import parameter, split_values
@@ -20,6 +19,7 @@ from ._users import host_of, user_of, user_part
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from ._columns import Column, Row
     from ._groups import Message
 
 Found = tuple[User, "Message"]
@@ -53,13 +53,13 @@ def _asserted(row: Row, value: str, column: str) -> User | None:
 
 
 def _user1_pai(row: Row) -> Found | None:
-    found = first_with(row.initial, "from_")
+    found = row.first(row.initial, "from_")
     if found is None:
         return None
     user = user_of(found[0], "Users.UserUri")
     if user is not None and user_part(user.uri) not in ("", "anonymous") and "anonymous.invalid" not in user.uri:
         return None
-    asserted = first_with(row.initial, "asserted")
+    asserted = row.first(row.initial, "asserted")
     if asserted is None:
         return None
     known = _asserted(row, asserted[0], "Users.UserUri")
@@ -76,9 +76,9 @@ def _user1_first_relevant(row: Row) -> Found | None:
 
 
 USER1: Column[User] = (
-    ("user1.pai", _user1_pai),
-    ("user1.invite_from", _user1_invite_from),
-    ("user1.first_relevant", _user1_first_relevant),
+    ("user1.pai", "asserted", _user1_pai),
+    ("user1.invite_from", "from_", _user1_invite_from),
+    ("user1.first_relevant", "", _user1_first_relevant),
 )
 
 
@@ -108,9 +108,9 @@ def _user2_first_relevant(row: Row) -> Found | None:
 
 
 USER2: Column[User] = (
-    ("user2.answered_as", _user2_answered_as),
-    ("user2.invite_to", _user2_invite_to),
-    ("user2.first_relevant", _user2_first_relevant),
+    ("user2.answered_as", "asserted", _user2_answered_as),
+    ("user2.invite_to", "to", _user2_invite_to),
+    ("user2.first_relevant", "", _user2_first_relevant),
 )
 
 
@@ -131,9 +131,9 @@ def _target_first_relevant(row: Row) -> Found | None:
 
 
 TARGET_USER: Column[User] = (
-    ("target.to", _target_to),
-    ("target.history", _target_history),
-    ("target.first_relevant", _target_first_relevant),
+    ("target.to", "to", _target_to),
+    ("target.history", "history_info", _target_history),
+    ("target.first_relevant", "to", _target_first_relevant),
 )
 
 
@@ -145,14 +145,17 @@ def _behalf_agent(row: Row) -> Found | None:
     return _user(row, row.initial, "agent_on_behalf", "Users.UserUri")
 
 
-ON_BEHALF_OF: Column[User] = (("behalf.session", _behalf_session), ("behalf.agent", _behalf_agent))
+ON_BEHALF_OF: Column[User] = (
+    ("behalf.session", "session_on_behalf", _behalf_session),
+    ("behalf.agent", "agent_on_behalf", _behalf_agent),
+)
 
 
 def _referred_header(row: Row) -> Found | None:
     return _user(row, row.initial, "referred_by", "Users.UserUri")
 
 
-REFERRED_BY: Column[User] = (("referred.header", _referred_header),)
+REFERRED_BY: Column[User] = (("referred.header", "referred_by", _referred_header),)
 
 
 def _client(row: Row, messages: Iterable[Message], name: str) -> tuple[Client, Message] | None:
@@ -194,17 +197,19 @@ def _client2_server(row: Row) -> tuple[Client, Message] | None:
 
 
 USER1_CLIENT: Column[Client] = (
-    ("client.user_agent", _client1_user_agent),
-    ("client.server", _client1_server),
+    ("client.user_agent", "user_agent", _client1_user_agent),
+    ("client.server", "server", _client1_server),
 )
 USER2_CLIENT: Column[Client] = (
-    ("client.user_agent", _client2_user_agent),
-    ("client.server", _client2_server),
+    ("client.user_agent", "user_agent", _client2_user_agent),
+    ("client.server", "server", _client2_server),
 )
 
 
 def edge_server(row: Row, caller: bool) -> str | None:
     """`edge.trust`: the edge proxy through which a side's messages came in (MS-SIPRE section 2.2.15)."""
+    if not row.has("edge_trust"):
+        return None
     for message in row.sent(caller):
         value = message.header("edge_trust")
         if value:
@@ -220,7 +225,7 @@ def edge_server(row: Row, caller: bool) -> str | None:
 
 
 def _internal_edge(row: Row, caller: bool) -> tuple[int, Message] | None:
-    found = first_with(row.sent(caller), "edge_trust")
+    found = row.first(row.sent(caller), "edge_trust")
     return None if found is None else (0, found[1])
 
 
@@ -288,37 +293,42 @@ def _internal_sfb_default(row: Row, caller: bool) -> tuple[int, Message] | None:
     sender = next(row.sent(caller), None)
     if sender is None:
         return None
+    if row.has("front_end"):
+        return 1, sender
     for message in row.session.messages:
-        for details in message.details:
-            if details.front_end or _platform(details.user_agent) or _platform(details.server):
-                return 1, sender
+        if _platform(message.header("user_agent")) or _platform(message.header("server")):
+            return 1, sender
     return None
 
 
+@functools.lru_cache(maxsize=1024)
 def _platform(agent: str) -> bool:
     """Whether a client names Microsoft's RTC platform as one of its products."""
     return any(word.partition("/")[0] in ("uccapi", "rtc", "rtcc") for word in agent.lower().split())
 
 
 INTERNAL = (
-    ("internal.edge", _internal_edge),
-    ("internal.logon", _internal_logon),
-    ("internal.media_location", _internal_media_location),
-    ("internal.networks", _internal_networks),
-    ("internal.sfb_default", _internal_sfb_default),
+    ("internal.edge", "edge_trust", _internal_edge),
+    ("internal.logon", "logon_data", _internal_logon),
+    ("internal.media_location", "location_data", _internal_media_location),
+    ("internal.networks", "source", _internal_networks),
+    ("internal.sfb_default", "", _internal_sfb_default),
 )
 
 
 def is_internal(row: Row, caller: bool) -> int | None:
     """IsUser1Internal, IsUser2Internal."""
-    for _, rule in INTERNAL:
-        found = rule(row, caller)
-        if found is not None:
-            return found[0]
+    for _, needed, rule in INTERNAL:
+        if not needed or row.has(needed):
+            found = rule(row, caller)
+            if found is not None:
+                return found[0]
     return None
 
 
-def started_by(row: Row) -> User | None:
-    """`started.user1`, `started.unknown`: only the caller sends an initial INVITE, a CANCEL or a page-mode MESSAGE."""
-    shape = row.session.shape
-    return derive(row, USER1) if shape.attempts or shape.page_mode else None
+def started_by_caller(row: Row) -> bool:
+    """`started.user1`: only the caller sends an initial INVITE, a CANCEL or a page-mode MESSAGE.
+
+    Else it is `started.unknown`: either side sends what was seen.
+    """
+    return bool(row.session.shape.attempts) or row.session.shape.page_mode

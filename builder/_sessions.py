@@ -32,7 +32,7 @@ from ._parties import (
     USER2_CLIENT,
     edge_server,
     is_internal,
-    started_by,
+    started_by_caller,
 )
 from ._row import SessionDetails, TagPair
 from ._rules import Rules
@@ -107,7 +107,9 @@ def _unique(external_id: bytes, invite_time: int, taken: set[bytes]) -> bytes:
 def _is_conference(row: Row) -> bool:
     """MS-SIPRE section 2.2.3: the focus and its MCUs are addressed by a GRUU of a conference."""
     start = row.start
-    return any(details.conference or "opaque=app:conf:" in details.to.lower() for details in start.details)
+    return (row.has("conference") and bool(start.header("conference"))) or "opaque=app:conf:" in start.header(
+        "to"
+    ).lower()
 
 
 def _pairs(session: Session, caller: bytes, callee: bytes) -> tuple[TagPair, ...]:
@@ -132,6 +134,7 @@ def _details(call: Call, row: Row, external_id: bytes) -> SessionDetails:
         row.counts["response before its INVITE"] += 1
     server, pool = derive(row, SERVER) or ("", None)
     media_types, media = media_of(session)
+    user1 = derive(row, USER1)
     count1, count2 = message_counts(row)
     return SessionDetails(
         call_id=call.call_id,
@@ -141,12 +144,12 @@ def _details(call: Call, row: Row, external_id: bytes) -> SessionDetails:
         pairs=_pairs(session, caller, callee),
         reference=derive(row, REPLACES),
         correlation_id=derive(row, CORRELATION_ID),
-        user1=derive(row, USER1),
+        user1=user1,
         user2=derive(row, USER2),
         user1_endpoint_id=endpoint_id(row, True),
         user2_endpoint_id=endpoint_id(row, False),
         target_user=derive(row, TARGET_USER),
-        session_started_by=started_by(row),
+        session_started_by=user1 if started_by_caller(row) else None,
         on_behalf_of=derive(row, ON_BEHALF_OF),
         referred_by=derive(row, REFERRED_BY),
         server=fit(server, NAME_LENGTH, "Servers.ServerFQDN", row.counts),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ def stored_uri_of(value: str) -> str:
     return stored_uri(address(value)[0])[0]
 
 
+@functools.lru_cache(maxsize=4096)
 def stored_uri(uri: str) -> tuple[str, int]:
     """A URI in the stored form, and its UriTypeId: 0 a phone, 1 a user."""
     scheme, colon, rest = uri.partition(":")
@@ -50,7 +52,7 @@ def _sip(rest: str) -> tuple[str, int]:
         user = _unescape(user.partition(":")[0].strip())
     hostport, _, headers_less = hostport.partition("?")[0].partition(";")
     host = host_of(hostport)
-    phone = (parameter(";" + headers_less, "user") or "").lower() == "phone"
+    phone = bool(headers_less) and (parameter(";" + headers_less, "user") or "").lower() == "phone"
     if not user:
         return host, 1
     stored = f"{user}@{host}".lower()
