@@ -132,6 +132,9 @@ def _details(call: Call, row: Row, external_id: bytes) -> SessionDetails:
     response_time, response_code = derive(row, RESPONSE) or (None, None)
     if response_time is not None and invite_time is not None and response_time < invite_time:
         row.counts["response before its INVITE"] += 1
+    end_time = derive(row, END_TIME)
+    if end_time is not None and response_time is not None and end_time < response_time:
+        row.counts["end before its response"] += 1
     server, pool = derive(row, SERVER) or ("", None)
     media_types, media = media_of(session)
     user1 = derive(row, USER1)
@@ -168,7 +171,7 @@ def _details(call: Call, row: Row, external_id: bytes) -> SessionDetails:
         call_priority=derive(row, CALL_PRIORITY) or 0,
         user1_message_count=count1,
         user2_message_count=count2,
-        session_end_time=derive(row, END_TIME),
+        session_end_time=end_time,
         media_types=media_types,
         media=media,
         user1_flag=user_flag(row, True),

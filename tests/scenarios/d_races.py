@@ -201,6 +201,7 @@ SCENARIOS = [
         1.05     b>a  200/BYE 1
         """,
         row("0 1 200 0.9"),
+        counts={"end before its response": 1},
     ),
     scenario(
         "S58",

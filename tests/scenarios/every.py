@@ -1,6 +1,17 @@
 """All scenarios, by section of scenarios.md."""
 
-from tests.scenarios import a_basic, b_attempts, c_forking, d_races, e_inside, f_transfers, g_messages, h_partial
+from tests.scenarios import (
+    a_basic,
+    b_attempts,
+    c_forking,
+    d_races,
+    e_inside,
+    f_transfers,
+    g_messages,
+    h_partial,
+    i_identity,
+    j_never,
+)
 from tests.scenarios.notation import Scenario
 
 SCENARIOS: list[Scenario] = [
@@ -12,6 +23,8 @@ SCENARIOS: list[Scenario] = [
     *f_transfers.SCENARIOS,
     *g_messages.SCENARIOS,
     *h_partial.SCENARIOS,
+    *i_identity.SCENARIOS,
+    *j_never.SCENARIOS,
 ]
 
 NUMBERS = list(dict.fromkeys(each.number for each in SCENARIOS))

@@ -20,6 +20,7 @@ Header: replaces the one that the notation would write; twice the same name writ
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -30,7 +31,7 @@ from sipcdr.ingest._sip import scan
 from sipcdr.ingest._tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 START: Final = 1_795_420_800_000_000
 """2026-11-23 08:00:00 UTC in microseconds."""
@@ -56,6 +57,14 @@ BODIES: Final[dict[str, tuple[str, str]]] = {
     "ms-receipt": ("application/ms-imdn+xml", "<imdn/>"),
     "dtmf": ("application/dtmf-relay", "Signal=5\r\nDuration=160\r\n"),
     "file-info": ("application/ms-filetransfer+xml", "<response/>"),
+    "nested": (
+        'multipart/mixed; boundary="=-=outer"',
+        "a preamble\r\n--=-=outer\r\nContent-Type: multipart/related;boundary=inner\r\n\r\n--inner\r\n"
+        "Content-Type: application/pidf+xml\r\n\r\n<presence/>\r\n--inner\r\nc: application/sdp\r\n\r\n"
+        + _SDP
+        + "m=audio 5004 RTP/AVP 0\r\nm=video 5006 RTP/AVP 31\r\n",
+    ),
+    "conference": ("application/ms-conf-invite+xml", "<Conferencing/>"),
     "csta": ("application/csta+xml", "<MakeCall/>"),
     "file-offer": (
         "text/x-msmsgsinvite",
@@ -135,7 +144,6 @@ def _sightings(line: str, number: int) -> Iterator[SipMessage]:
     receiver = words.get("to", _user(to_tag, "a" if sender == "b" else "b"))
     status, _, method = what.partition("/") if what[0].isdigit() else ("", "", what)
     method = method or "INVITE"
-    given = [(name.strip(), value.strip()) for name, _, value in (header.partition(":") for header in headers)]
     kind, body = _body(words, method, status)
     wanted = [("Via", f"SIP/2.0/UDP hop{hop}.example;branch=z9hG4bK{hop}") for hop in range(int(words.get("v", 1)))]
     wanted += [
@@ -146,11 +154,11 @@ def _sightings(line: str, number: int) -> Iterator[SipMessage]:
         ("Content-Type", kind),
         ("Content-Length", str(len(body))),
     ]
-    replaced = {name.lower() for name, _ in given}
-    lines = [pair for pair in wanted if pair[1] and pair[0].lower() not in replaced] + given
+    given = {header.partition(":")[0].strip().lower() for header in headers}
+    lines = [f"{name}: {value}" for name, value in wanted if value and name.lower() not in given] + headers
     uri = words.get("uri", f"sip:{receiver}@x.example")
     start = f"SIP/2.0 {status} Reason" if status else f"{method} {uri} SIP/2.0"
-    raw = "\r\n".join([start, *(f"{name}: {value}" for name, value in lines), "", body]).encode()
+    raw = "\r\n".join([start, *lines, "", body]).encode()
     source, destination = (receiver, sender) if status else (sender, receiver)
     for time in times.split(","):
         yield scanned(at(time), raw, words.get("src", address(source)), words.get("dst", address(destination)), number)
@@ -161,6 +169,14 @@ def scanned(time: int, raw: bytes, source: str, destination: str, number: int) -
     found = scan(raw, time, Position("scenario", number), Tally(), Limits(), source, destination, "UDP")
     assert isinstance(found, SipMessage), f"refused: {found}: {raw!r}"
     return found
+
+
+def rewritten(wire: str, change: Callable[[bytes], bytes], transport: str = "UDP") -> tuple[Raw, ...]:
+    """A scenario's lines as messages of other bytes."""
+    return tuple(
+        Raw(f"{(message.time - START) / 1_000_000:.6f}", change(message.raw), transport=transport)
+        for message in messages(wire)
+    )
 
 
 def _user(tag: str, default: str) -> str:
@@ -272,11 +288,12 @@ def _pairs(caller: bytes, callee: bytes, others: Sequence[str]) -> tuple[TagPair
 
 
 class Raw(NamedTuple):
-    """A message as bytes, seen `seconds` after START with the capture's end as its own if `cut`."""
+    """A message as bytes, seen `seconds` after START; `cut` by the capture."""
 
     seconds: str | float
     data: bytes
     cut: bool = False
+    transport: str = "UDP"
 
 
 class Scenario(NamedTuple):
@@ -297,20 +314,29 @@ class Scenario(NamedTuple):
         """S1 to S207 and S54b."""
         return self.name.partition(" ")[0]
 
-    def scanned(self) -> list[SipMessage | str]:
+    def scanned(self, counts: Counter[str]) -> list[SipMessage | str]:
         """What the scan makes of the messages, in the order written: itself or why it is refused."""
         if isinstance(self.wire, str):
             return list(messages(self.wire))
-        return [
+        tally = Tally()
+        found = [
             scan(
-                raw.data, at(raw.seconds), Position("scenario", number), Tally(), Limits(), transport="UDP", cut=raw.cut
+                raw.data,
+                at(raw.seconds),
+                Position("scenario", number),
+                tally,
+                Limits(),
+                transport=raw.transport,
+                cut=raw.cut,
             )
             for number, raw in enumerate(self.wire, 1)
         ]
+        counts.update(tally.counts)
+        return found
 
     def messages(self) -> list[SipMessage]:
         """The messages that aren't refused, in the order written."""
-        return [found for found in self.scanned() if isinstance(found, SipMessage)]
+        return [found for found in self.scanned(Counter()) if isinstance(found, SipMessage)]
 
 
 def scenario(
