@@ -1,1 +1,42 @@
-"""SessionDetails in, rows in a database. Knows nothing of SIP."""
+"""SessionDetails in, rows in a database. Knows nothing of SIP.
+
+>>> from sipcdr.sinks import Sink
+"""
+
+from ._errors import (
+    SinkConflict,
+    SinkError,
+    SinkFull,
+    SinkLocked,
+    SinkReadOnly,
+    SinkRefused,
+    SinkUnavailable,
+    SinkUnusable,
+)
+from ._output import SESSION_COLUMNS, TIME_COLUMNS, Session, session_of
+from ._records import Change, SessionKey, StoredCall, StoredKey, StoredPosition
+from ._sink import Sink
+from ._transaction import Effect, Transaction
+
+__all__ = [
+    "SESSION_COLUMNS",
+    "TIME_COLUMNS",
+    "Change",
+    "Effect",
+    "Session",
+    "SessionKey",
+    "Sink",
+    "SinkConflict",
+    "SinkError",
+    "SinkFull",
+    "SinkLocked",
+    "SinkReadOnly",
+    "SinkRefused",
+    "SinkUnavailable",
+    "SinkUnusable",
+    "StoredCall",
+    "StoredKey",
+    "StoredPosition",
+    "Transaction",
+    "session_of",
+]

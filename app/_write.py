@@ -1,0 +1,341 @@
+"""Writing a batch of calls, the one road from due calls into a database."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import random
+import time
+from collections import Counter, defaultdict, deque
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import zstandard
+
+from sipcdr.builder import BuilderError, Call, Rules, SessionDetails, call_key, sessions
+from sipcdr.sinks import Change, SessionKey, Sink, SinkConflict, SinkRefused, SinkUnavailable, StoredCall, session_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from sipcdr.sinks import StoredKey, StoredPosition
+
+ZSTANDARD: Final = 1
+"""The first byte of Facts: what follows is one Zstandard frame."""
+_LEVEL: Final = 1
+_MOST_FACTS: Final = 64 << 20
+"""Bytes of a call beyond which stored Facts are taken for damaged: a call at its bounds has a third of that."""
+CONFLICTS: Final = 8
+"""At this conflict of one batch in a row the data is taken for what the database refuses."""
+
+
+class Retry(msgspec.Struct, frozen=True):
+    """How long to go on while a database is away, in seconds.
+
+    first, most: the shortest and the longest wait between two attempts. patience: how long a batch may get nowhere;
+    None: without end.
+    """
+
+    first: float = 0.05
+    most: float = 5.0
+    patience: float | None = 60.0
+
+
+REPLAY: Final = Retry()
+"""A replay gives up after a minute."""
+
+
+class Damaged(msgspec.Struct, frozen=True):
+    """A stored call whose Facts can't be used: its CallKey in hex, and why. Its rows are left alone."""
+
+    call_key: str
+    reason: str
+
+
+class Outcome(msgspec.Struct):
+    """What has been written so far.
+
+    calls: that brought new facts and were written. unchanged: that brought none. frozen: whose stored facts were
+    purged, so that nothing was changed. refused: that the database didn't take. inserted, updated, deleted: rows of
+    SessionDetails. counts: what `sessions` found odd.
+    """
+
+    calls: int = 0
+    unchanged: int = 0
+    frozen: int = 0
+    refused: int = 0
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    damaged: dict[bytes, Damaged] = msgspec.field(default_factory=dict)
+    counts: Counter[str] = msgspec.field(default_factory=Counter)
+
+
+class Refusals:
+    """A file of refused calls, one JSON object a line: Call-ID, reason, rows, facts in base64. Made with the first."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def refuse(self, call: Call, reason: str, rows: Sequence[SessionDetails], facts: bytes) -> None:
+        """Append a call, and flush it to the disk."""
+        record = {
+            "call_id": _text(call.call_id),
+            "reason": reason,
+            "rows": [session_of(row) for row in rows],
+            "facts": base64.b64encode(facts).decode(),
+        }
+        # ASCII only, as a value may be what no encoding takes.
+        line = json.dumps(record, ensure_ascii=True, default=_text)
+        with self.path.open("ab") as file:
+            file.write(line.encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+class _Pending(msgspec.Struct):
+    """A call that is to be written: the joined set, its rows, the call as it was read."""
+
+    call: Call
+    facts: bytes
+    rows: list[SessionDetails]
+    stored: StoredCall | None
+
+
+def write_calls(
+    sink: Sink,
+    calls: Sequence[Call],
+    rules: Rules,
+    *,
+    outcome: Outcome,
+    refusals: Refusals,
+    positions: Sequence[StoredPosition] = (),
+    retry: Retry = REPLAY,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Write calls and positions, all or nothing; `outcome` says what came of it.
+
+    The steps, of which this function does 1, 3 and 4, and the sink the others:
+    1. Before the lock: read the stored calls, join, derive, compress; leave out calls that bring no new fact.
+    2. Begin, and take the writers' lock.
+    3. Check the Versions; a call that isn't as it was read goes through step 1 again, under the lock.
+    4. Match each call's rows with its keys, in three passes; what is left over is new, or goes.
+    5. Write look-ups, sessions, Dialogs, Media and references.
+    6. Write the calls, by compare-and-set on their Versions.
+    7. Resolve references.
+    8. Delete the sessions that go; write the positions; commit.
+
+    After a lost connection, a lock time-out or a conflict it begins at step 1 again, with growing waits. Data that the
+    database refuses, or that meets its eighth conflict, is found by halving the batch, of which only the last part
+    carries the positions; the refused call goes to `refusals` first.
+
+    Raises SinkUnavailable when `retry.patience` is over, and SinkError's other children at once.
+    """
+    merged = _merged(calls)
+    conflicts = 0
+    wait = retry.first
+    since = clock()
+    while True:
+        try:
+            _write_once(sink, merged, rules, outcome, positions)
+        except SinkUnavailable:
+            if retry.patience is not None and clock() - since >= retry.patience:
+                raise
+        except SinkConflict as error:
+            conflicts += 1
+            if conflicts >= CONFLICTS:
+                reason = str(error)
+                break
+        except SinkRefused as error:
+            reason = str(error)
+            break
+        else:
+            return
+        # Jitter, so that writers that met once don't meet again.
+        sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311
+        wait = min(2 * wait, retry.most)
+
+    def part(some: Sequence[Call], carried: Sequence[StoredPosition]) -> None:
+        write_calls(
+            sink,
+            some,
+            rules,
+            outcome=outcome,
+            refusals=refusals,
+            positions=carried,
+            retry=retry,
+            sleep=sleep,
+            clock=clock,
+        )
+
+    if len(merged) > 1:
+        half = len(merged) // 2
+        part(merged[:half], ())
+        part(merged[half:], positions)
+    elif merged:
+        (call,) = merged
+        refusals.refuse(call, reason, sessions(call, rules), _compressed(bytes(call)))
+        outcome.refused += 1
+        if positions:
+            part((), positions)
+    else:
+        # Positions alone: there is nothing to halve.
+        raise SinkUnavailable(f"positions can't be written: {reason}")
+
+
+def _write_once(
+    sink: Sink, calls: Sequence[Call], rules: Rules, outcome: Outcome, positions: Sequence[StoredPosition]
+) -> None:
+    # 1. What is slow, before the lock. What this attempt sees counts only if it is committed.
+    seen = Outcome()
+    by_key = {call_key(call.call_id): call for call in calls}
+    pending = _pending(sink.read(list(by_key)), by_key, rules, seen)
+    if pending or positions:
+        # 2.
+        with sink.begin() as transaction:
+            # 3.
+            versions = transaction.versions(list(pending))
+            moved = {
+                key: by_key[key]
+                for key, item in pending.items()
+                if versions.get(key) != (None if item.stored is None else item.stored.version)
+            }
+            if moved:
+                for key in moved:
+                    del pending[key]
+                pending |= _pending(transaction.read(list(moved)), moved, rules, seen)
+            # 4. to 8.
+            transaction.write([_change(key, item) for key, item in pending.items()], positions)
+        outcome.inserted += transaction.effect.inserted
+        outcome.updated += transaction.effect.updated
+        outcome.deleted += transaction.effect.deleted
+    outcome.calls += len(pending)
+    outcome.unchanged += seen.unchanged
+    outcome.frozen += seen.frozen
+    outcome.damaged |= seen.damaged
+    outcome.counts += seen.counts
+
+
+def _merged(calls: Sequence[Call]) -> list[Call]:
+    """Each Call-ID once: a batch may hold a call that was due twice."""
+    merged: dict[bytes, Call] = {}
+    for call in calls:
+        other = merged.get(call.call_id)
+        merged[call.call_id] = call if other is None else other.join(call)
+    return list(merged.values())
+
+
+def _pending(
+    stored: dict[bytes, StoredCall], calls: dict[bytes, Call], rules: Rules, seen: Outcome
+) -> dict[bytes, _Pending]:
+    """Step 1 for calls by their CallKeys: those that bring new facts, joined, derived and compressed."""
+    pending: dict[bytes, _Pending] = {}
+    for key, call in calls.items():
+        before = stored.get(key)
+        joined = call
+        if before is not None:
+            if not before.facts:
+                seen.frozen += 1
+                continue
+            try:
+                old = _decompressed(before.facts)
+                joined = Call.from_bytes(old).join(call)
+            except (BuilderError, ValueError) as error:
+                seen.damaged[key] = Damaged(key.hex(), str(error))
+                continue
+            packed = bytes(joined)
+            if packed == old:
+                seen.unchanged += 1
+                continue
+        else:
+            packed = bytes(joined)
+        pending[key] = _Pending(joined, _compressed(packed), sessions(joined, rules, seen.counts), before)
+    return pending
+
+
+def _change(key: bytes, item: _Pending) -> Change:
+    first, last = item.call.first_time, item.call.last_time
+    rows, gone = match(item.rows, () if item.stored is None else item.stored.keys)
+    version = None if item.stored is None else item.stored.version
+    return Change(key, item.facts, version, first or 0, last or 0, rows, gone)
+
+
+def match(
+    rows: Sequence[SessionDetails], keys: Sequence[StoredKey]
+) -> tuple[list[tuple[SessionDetails, SessionKey | None]], list[SessionKey]]:
+    """Step 4: which row keeps which key (derivations.md 2.3, `key.known`), and which keys go.
+
+    Rows take the keys in their order, each once and the earliest first, in three passes: the same two tags in either
+    order and the same InviteTime; the same two tags; a tag in common that isn't empty. InviteTime comes first because
+    generations of a call have equal tags.
+    """
+    if not keys:
+        return [(row, None) for row in rows], []
+    taken: list[SessionKey | None] = [None] * len(rows)
+    free = dict(enumerate(keys))
+    for signs in (_pair_and_time, _pair, _tags):
+        waiting: defaultdict[object, deque[int]] = defaultdict(deque)
+        for number, key in free.items():
+            for sign in signs(key.tags, key.invite_time):
+                waiting[sign].append(number)
+        for place, row in enumerate(rows):
+            if taken[place] is None:
+                earliest = _earliest(free, waiting, signs((row.caller_tag, row.callee_tag), row.invite_time))
+                if earliest is not None:
+                    taken[place] = free.pop(earliest).key
+        if not free:
+            break
+    return list(zip(rows, taken, strict=True)), [key.key for key in free.values()]
+
+
+def _earliest(free: dict[int, StoredKey], waiting: dict[object, deque[int]], signs: Iterable[object]) -> int | None:
+    """The first key that is still free and has one of these signs."""
+    numbers: list[int] = []
+    for sign in signs:
+        queue = waiting.get(sign)
+        while queue and queue[0] not in free:
+            queue.popleft()
+        if queue:
+            numbers.append(queue[0])
+    return min(numbers, default=None)
+
+
+def _pair_and_time(tags: tuple[bytes, bytes], invite_time: int) -> tuple[object, ...]:
+    return ((min(tags), max(tags), invite_time),)
+
+
+def _pair(tags: tuple[bytes, bytes], _: int) -> tuple[object, ...]:
+    return ((min(tags), max(tags)),)
+
+
+def _tags(tags: tuple[bytes, bytes], _: int) -> tuple[object, ...]:
+    return tuple({tag for tag in tags if tag})
+
+
+_compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
+_decompressor = zstandard.ZstdDecompressor()
+
+
+def _compressed(packed: bytes) -> bytes:
+    return bytes((ZSTANDARD,)) + _compressor.compress(packed)
+
+
+def _decompressed(facts: bytes) -> bytes:
+    """The call's bytes. Raises ValueError if the facts are no such bytes, or of a newer format."""
+    if facts[0] != ZSTANDARD:
+        raise ValueError(f"stored facts are compressed by format {facts[0]}, this version reads {ZSTANDARD}")
+    try:
+        size = zstandard.frame_content_size(facts[1:])
+        if not 0 <= size <= _MOST_FACTS:
+            raise ValueError(f"stored facts claim a size of {size} bytes")
+        return _decompressor.decompress(facts[1:])
+    except zstandard.ZstdError as error:
+        raise ValueError(f"stored facts don't decompress: {error}") from error
+
+
+def _text(value: bytes) -> str:
+    """Bytes of a message as text."""
+    return value.decode("utf-8", "backslashreplace")

@@ -1,0 +1,71 @@
+"""Look-up rows: found, or created once, under the writers' lock; their ids cached.
+
+Only what a SELECT didn't find is inserted, as an insert that is skipped would use up a number. A cache takes ids after
+the commit only: before it, another transaction's rollback could make them false.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from ._errors import SinkConflict
+from ._statements import EXTRA, LOOKUPS, Statements, run_many, select_many
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+_MOST: Final = 200_000
+"""Texts that a cache holds before it is emptied, so that memory stays flat for months."""
+
+Ids = dict[str, int]
+
+
+class Lookups:
+    """The caches of all look-up tables."""
+
+    def __init__(self, statements: Statements) -> None:
+        self._statements = statements
+        self._known: dict[str, Ids] = {name: {} for name in LOOKUPS}
+
+    def ids(self, connection: sa.Connection, table: str, wanted: dict[str, Any]) -> Ids:
+        """Find or create the rows of these texts; a text's value is the extra column of a new row, if there is one."""
+        known = self._known[table]
+        found = {text: known[text] for text in wanted if text in known}
+        missing = [text for text in wanted if text not in found]
+        if not missing:
+            return found
+        self._find(connection, table, missing, found)
+        new: dict[str, tuple[Any, ...]] = {}
+        for text in missing:
+            if text not in found:
+                # One row for texts that the column's collation may take for one.
+                new.setdefault(text.lower(), (text, wanted[text]) if table in EXTRA else (text,))
+        if new:
+            run_many(connection, self._statements.insert_lookups[table], list(new.values()))
+            self._find(connection, table, [text for text in missing if text not in found], found)
+        lost = [text for text in missing if text not in found]
+        if lost:
+            raise SinkConflict(f"{table} has no row for {lost[0]!r} after it was inserted")
+        return found
+
+    def committed(self, table: str, ids: Ids) -> None:
+        """Take ids into the cache: they are the database's now."""
+        known = self._known[table]
+        if len(known) > _MOST:
+            known.clear()
+        known.update(ids)
+
+    def clear(self) -> None:
+        """Forget all ids: rows may have been deleted."""
+        for known in self._known.values():
+            known.clear()
+
+    def _find(self, connection: sa.Connection, table: str, texts: list[str], found: Ids) -> None:
+        # A collation may find a text under another case: it is that row.
+        folded: Ids = {}
+        for text, number in select_many(connection, self._statements.find_lookups[table], texts):
+            folded[text.lower()] = min(number, folded.get(text.lower(), number))
+            found[text] = min(number, found.get(text, number))
+        for text in texts:
+            if text not in found and text.lower() in folded:
+                found[text] = folded[text.lower()]

@@ -1,0 +1,105 @@
+"""Sessions as people and programs read them: SessionDetails with the text of each look-up in the place of its id."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from sipcdr.builder import SessionDetails, call_key, grid
+
+from ._columns import Column, Kind
+from ._constants import MEDIA_NAMES
+from ._lcscdr import TABLES
+from ._records import unpacked_keys
+from ._statements import CHUNK, Statements, select_many
+from ._times import micros_of, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import sqlalchemy as sa
+
+Value = str | int | bytes | list[str] | None
+Session = dict[str, Value]
+"""A session by the names of SESSION_COLUMNS: times in microseconds UTC, CallId and tags as bytes, Media as a list."""
+
+
+def _shown(column: Column) -> str:
+    """A column's name in the output: that of the text where the table has an id."""
+    if not column.refers:
+        return column.name
+    return column.name[:-2]
+
+
+_COLUMNS: Final = TABLES["SessionDetails"]
+_NAMES: Final = tuple(_shown(column) for column in _COLUMNS)
+SESSION_COLUMNS: Final = (*_NAMES, "CallId", "FromTag", "ToTag", "Media")
+"""Names of a session's values, in their order: those of SessionDetails, and four more."""
+TIME_COLUMNS: Final = frozenset(_shown(column) for column in _COLUMNS if column.kind in (Kind.TIME, Kind.KEY_TIME))
+"""Those that are times."""
+
+
+def read_sessions(connection: sa.Connection, statements: Statements, call_ids: Iterable[bytes]) -> Iterator[Session]:
+    """Read the sessions of these Call-IDs, each once, in the order of the output."""
+    # SQLite's temporary database sorts, and drops what is there twice; it goes to disk when it is large.
+    with closing(sqlite3.connect("")) as sorter:
+        sorter.execute(
+            "CREATE TABLE found (invite INTEGER, call BLOB, caller BLOB, callee BLOB, time INTEGER, seq INTEGER,"
+            " PRIMARY KEY (invite, call, caller, callee, time, seq)) WITHOUT ROWID"
+        )
+        identifiers = iter(call_ids)
+        while chunk := {call_key(call_id): call_id for call_id in islice(identifiers, CHUNK)}:
+            sorter.executemany(
+                "INSERT OR IGNORE INTO found VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    (key.invite_time, chunk[bytes(found)], *key.tags, key.key.time, key.key.seq)
+                    for found, packed in select_many(connection, statements.read_keys, chunk)
+                    for key in unpacked_keys(found, packed)
+                ),
+            )
+        order = sorter.execute("SELECT call, caller, callee, time, seq FROM found ORDER BY invite, 1, 2, 3, 4, 5")
+        while rows := order.fetchmany(CHUNK):
+            yield from _read_chunk(connection, statements, rows)
+
+
+def _read_chunk(
+    connection: sa.Connection, statements: Statements, found: list[tuple[bytes, bytes, bytes, int, int]]
+) -> Iterator[Session]:
+    keys = [(text_of(time), seq) for _, _, _, time, seq in found]
+    filled = keys + keys[-1:] * (CHUNK - len(keys))
+    binds = tuple(value for key in filled for value in key)
+    rows = {(row[0], row[1]): row for row in connection.exec_driver_sql(statements.read_sessions, binds).fetchall()}
+    for key, (call_id, caller, callee, _, _) in zip(keys, found, strict=True):
+        row = rows.get(key)
+        if row is None:
+            # Deleted since its key was read.
+            continue
+        session: Session = dict(zip(_NAMES, row, strict=True))
+        for name in TIME_COLUMNS:
+            value = session[name]
+            if isinstance(value, str):
+                session[name] = micros_of(value)
+        yield _whole(session, call_id, caller, callee)
+
+
+def session_of(row: SessionDetails) -> Session:
+    """A session that no database holds, as if it had been written into an empty one; a replaced dialog is unknown."""
+    session: Session = dict.fromkeys(_NAMES)
+    for column, name in zip(_COLUMNS, _NAMES, strict=True):
+        if column.field:
+            value = getattr(row, column.field)
+            if column.refers.startswith("Users."):
+                value = None if value is None else value.uri
+            elif column.refers.startswith("ClientVersions."):
+                value = None if value is None else value.version
+            session[name] = value
+    session |= {"SessionIdTime": grid(row.invite_time), "SessionIdSeq": 1, "Processed": 0}
+    return _whole(session, row.call_id, row.caller_tag, row.callee_tag)
+
+
+def _whole(session: Session, call_id: bytes, caller: bytes, callee: bytes) -> Session:
+    bits = session["MediaTypes"]
+    media = [name for bit, name in enumerate(MEDIA_NAMES) if isinstance(bits, int) and bits >> bit & 1]
+    return session | {"CallId": call_id, "FromTag": caller, "ToTag": callee, "Media": media}

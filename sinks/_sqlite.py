@@ -1,0 +1,93 @@
+"""SQLite: how it is opened, how its transactions begin, and what its errors mean."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from ._errors import (
+    SinkConflict,
+    SinkError,
+    SinkFull,
+    SinkLocked,
+    SinkReadOnly,
+    SinkRefused,
+    SinkUnavailable,
+    SinkUnusable,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy.pool import ConnectionPoolEntry
+
+WRITES: Final = "sipcdr_writes"
+"""The execution option of a connection whose transactions write: they take SQLite's write lock at once."""
+
+# https://www.sqlite.org/rescode.html: the primary code is the low byte.
+_PRIMARY: Final[dict[int, type[SinkError]]] = {
+    sqlite3.SQLITE_BUSY: SinkLocked,
+    sqlite3.SQLITE_LOCKED: SinkLocked,
+    sqlite3.SQLITE_READONLY: SinkReadOnly,
+    sqlite3.SQLITE_FULL: SinkFull,
+    sqlite3.SQLITE_IOERR: SinkUnavailable,
+    sqlite3.SQLITE_CONSTRAINT: SinkRefused,
+    sqlite3.SQLITE_MISMATCH: SinkRefused,
+    sqlite3.SQLITE_TOOBIG: SinkRefused,
+}
+_EXTENDED: Final[dict[int, type[SinkError]]] = {
+    sqlite3.SQLITE_CONSTRAINT_UNIQUE: SinkConflict,
+    sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY: SinkConflict,
+    # A row that an id or key was read from is no longer there.
+    sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY: SinkConflict,
+}
+
+
+def engine_of(url: sa.URL) -> sa.Engine:
+    """Make an engine whose connections keep a write-ahead log, check foreign keys and begin as they are told."""
+    engine = sa.create_engine(url)
+    sa.event.listen(engine, "connect", _connected)
+    sa.event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _connected(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    # The driver's own transactions begin at the first INSERT, which is too late for a lock: ours are explicit.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys = ON")
+    if cursor.execute("PRAGMA journal_mode").fetchone()[0] == "delete":
+        cursor.execute("PRAGMA journal_mode = WAL")
+    # With a write-ahead log, NORMAL loses at most the last commits at a power failure, whole, and never the file.
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.close()
+
+
+def _begin(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get(WRITES)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def error_of(error: Exception) -> SinkError | None:
+    """What an exception out of SQLAlchemy or the driver means, as one of this package's; None if it is a bug."""
+    if isinstance(error, OverflowError | UnicodeEncodeError):
+        # The driver's own checks: an integer beyond 64 bits, a time out of range, a lone surrogate.
+        return SinkRefused(str(error))
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if not isinstance(cause, sqlite3.Error):
+        return None
+    code = getattr(cause, "sqlite_errorcode", None)
+    if code is None:
+        # Errors of the driver itself have no code: a value that it can't bind, or a file that is none.
+        return SinkRefused(str(cause)) if isinstance(cause, sqlite3.InterfaceError | sqlite3.DataError) else None
+    kind = _EXTENDED.get(code) or _PRIMARY.get(code & 0xFF, SinkUnusable)
+    return kind(f"{_HINTS.get(kind, '')}{cause}")
+
+
+_HINTS: Final[dict[Any, str]] = {
+    SinkFull: "no room is left: ",
+    SinkReadOnly: "the database is read-only: ",
+    SinkLocked: "another program holds the database: ",
+}

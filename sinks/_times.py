@@ -1,0 +1,25 @@
+"""Times between the program's microseconds UTC and SQLite's text of 26 characters."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@lru_cache(4096)
+def _second(second: int) -> str:
+    return (_EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%d %H:%M:%S.")
+
+
+def text_of(time: int) -> str:
+    """Return `2026-11-23 08:05:10.120000`. Raises OverflowError outside the years 1 to 9999."""
+    second, micros = divmod(time, 1_000_000)
+    return f"{_second(second)}{micros:06d}"
+
+
+def micros_of(text: str) -> int:
+    """Return the microseconds since 1970 of such a text. Raises ValueError if it is none."""
+    return (datetime.fromisoformat(text).replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
