@@ -11,6 +11,7 @@ from tests.scenarios import (
     h_partial,
     i_identity,
     j_never,
+    k_syntax,
 )
 from tests.scenarios.notation import Scenario
 
@@ -25,6 +26,7 @@ SCENARIOS: list[Scenario] = [
     *h_partial.SCENARIOS,
     *i_identity.SCENARIOS,
     *j_never.SCENARIOS,
+    *k_syntax.SCENARIOS,
 ]
 
 NUMBERS = list(dict.fromkeys(each.number for each in SCENARIOS))

@@ -202,10 +202,10 @@ def _body(words: dict[str, str], method: str, status: str) -> tuple[str, str]:
     return _TEXT if method == "MESSAGE" and not status else ("", "")
 
 
-def user(name: str | None) -> User | None:
+def user(name: str | User | None) -> User | None:
     """The stored user that a letter names; a longer text is the stored address itself."""
-    if name is None:
-        return None
+    if name is None or isinstance(name, User):
+        return name
     if len(name) == 1:
         return User(f"{name.lower()}@x.example", 1)
     return User(name, 0 if ";" in name or name.startswith("+") else 1)
@@ -224,10 +224,10 @@ def row(
     *,
     call: str = "1",
     tags: str = "a>b",
-    user1: str | None = "A",
-    user2: str | None = "B",
-    target: str | None = "B",
-    started: str | None = "A",
+    user1: str | User | None = "A",
+    user2: str | User | None = "B",
+    target: str | User | None = "B",
+    started: str | User | None = "A",
     n: str = "0/0",
     media: int | dict[int, str | float] = 16,
     content: str | None = "application/sdp",
