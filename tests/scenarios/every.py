@@ -12,6 +12,8 @@ from tests.scenarios import (
     i_identity,
     j_never,
     k_syntax,
+    l_sfb,
+    n_later,
 )
 from tests.scenarios.notation import Scenario
 
@@ -27,6 +29,8 @@ SCENARIOS: list[Scenario] = [
     *i_identity.SCENARIOS,
     *j_never.SCENARIOS,
     *k_syntax.SCENARIOS,
+    *l_sfb.SCENARIOS,
+    *n_later.SCENARIOS,
 ]
 
 NUMBERS = list(dict.fromkeys(each.number for each in SCENARIOS))

@@ -177,4 +177,25 @@ SCENARIOS = [
         ),
         row("0 1 486 1", media=16 + 32),
     ),
+    scenario(
+        "S122",
+        """
+        0.1      a>b  180 1
+        1        a>b  200 1
+        1.05     a>b  ACK 1
+        60       a>b  BYE 2
+        60.1     a>b  200/BYE 2
+        """,
+        row("0.1 1 200 60"),
+    ),
+    scenario(
+        "S123",
+        """
+        0        a>-  INVITE 1
+        1        a>b  200 1
+        60       a>b  BYE 2
+        """,
+        row("0 1 200 60"),
+    ),
+    scenario("S124", UP + "\n" + "\n".join(ANSWERED.splitlines()[3:]), row("0 1 200 60")),
 ]

@@ -28,6 +28,13 @@ def test_scenario(number: str) -> None:
             _check(scenario)
 
 
+def test_every_number_is_there() -> None:
+    """No scenario of the 208 is left out, and none is there without a number."""
+    assert sorted(NUMBERS) == sorted([*(f"S{number}" for number in range(1, 208)), "S54b"])
+    names = [each.name for each in SCENARIOS]
+    assert len(names) == len(set(names))
+
+
 def _check(scenario: Scenario) -> None:
     counts: Counter[str] = Counter()
     found = scenario.scanned(counts)
