@@ -1,0 +1,16 @@
+"""Real servers for tests: started on free loopback ports in temporary folders, ended by process id.
+
+    with postgres() as server:
+        engine = create_engine(server.url)
+        server.kill()       # as a crash would
+        server.start()      # same port, same data
+"""
+
+from __future__ import annotations
+
+from ._databases import Database, mariadb, postgres
+from ._kafka import Kafka, kafka
+from ._kamailio import kamailio
+from ._process import Process, ServerError, free_port
+
+__all__ = ["Database", "Kafka", "Process", "ServerError", "free_port", "kafka", "kamailio", "mariadb", "postgres"]
