@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Self
 
 import sqlalchemy as sa
@@ -29,10 +30,10 @@ class Sink:
     Every method raises only this package's errors (`SinkError`).
     """
 
-    def __init__(self, engine: sa.Engine, tables: sa.MetaData) -> None:
+    def __init__(self, engine: sa.Engine, statements: Statements) -> None:
         self._engine = engine
         self._writer = engine.execution_options(**{WRITES: True})
-        self._statements = Statements(tables, engine.dialect)
+        self._statements = statements
         self._lookups = Lookups(self._statements)
         self._epoch: int | None = None
 
@@ -45,19 +46,19 @@ class Sink:
         """
         try:
             parsed = sa.make_url(url)
-        except sa.exc.ArgumentError as error:
-            raise SinkUnusable("not a database URL, such as sqlite:///sipcdr.db") from error
-        if parsed.get_backend_name() != "sqlite":
-            raise SinkUnusable(f"no support for {parsed.get_backend_name()} databases")
-        tables = metadata("sqlite")
-        with _errors():
+            if parsed.get_backend_name() != "sqlite":
+                raise SinkUnusable(f"no support for {parsed.get_backend_name()} databases")
             engine = engine_of(parsed)
+        except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError, ValueError) as error:
+            raise SinkUnusable(f"no database URL such as sqlite:///sipcdr.db: {error}") from error
+        tables, statements = _compiled("sqlite")
+        with _errors():
             try:
                 _prepare(engine, tables, ddl=ddl)
             except BaseException:
                 engine.dispose()
                 raise
-        return cls(engine, tables)
+        return cls(engine, statements)
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, StoredCall]:
         """The stored calls of these CallKeys, outside of any transaction that writes."""
@@ -92,6 +93,13 @@ class Sink:
         """Close all connections."""
         with _errors():
             self._engine.dispose()
+
+
+@cache
+def _compiled(dialect: str) -> tuple[sa.MetaData, Statements]:
+    """The tables and the statements in a dialect, made once a process: compiling takes some 50 ms."""
+    tables = metadata(dialect)
+    return tables, Statements(tables, sa.make_url(f"{dialect}://").get_dialect()())
 
 
 @contextmanager

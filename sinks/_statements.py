@@ -186,7 +186,7 @@ def chunks(keys: Iterable[_T]) -> Iterator[tuple[_T, ...]]:
         yield chunk + (chunk[-1],) * (CHUNK - len(chunk))
 
 
-def select_many(connection: sa.Connection, text: str, keys: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
+def select_many(connection: sa.Connection, text: str, keys: Iterable[Any]) -> Iterator[Any]:
     """The rows of a SELECT by keys, for any number of keys."""
     for chunk in chunks(keys):
-        yield from connection.exec_driver_sql(text, chunk).tuples().fetchall()
+        yield from connection.exec_driver_sql(text, chunk).fetchall()
