@@ -142,7 +142,7 @@ def walk(session: Session) -> list[Step]:
     attempt = min(shape.attempts, default=0)
     steps: list[Step] = []
     for time, message in _in_causal_order(session, inside):
-        event = _event(message, id(message) in inside)
+        event = _event(message, id(message) in inside, attempt)
         if event in _OF_AN_ATTEMPT and id(message) not in inside:
             if message.cseq > attempt:
                 attempt = message.cseq
@@ -174,11 +174,11 @@ def _in_causal_order(session: Session, inside: set[int]) -> list[tuple[int, Mess
     return timed
 
 
-def _event(message: Message, inside: bool) -> Event:
+def _event(message: Message, inside: bool, attempt: int) -> Event:
     method, status = message.method, message.status
     if method == BYE and inside:
         return Event.BYE_DONE if status >= 200 else Event.BYE
-    if method == ACK:
+    if method == ACK and message.cseq == attempt:  # of a re-INVITE it moves nothing
         return Event.ACK
     if inside:
         return Event.INSIDE

@@ -26,9 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from sipcdr.builder import Media, Position, SessionDetails, SipMessage, TagPair, User
-from sipcdr.ingest._limits import Limits
-from sipcdr.ingest._sip import scan
-from sipcdr.ingest._tally import Tally
+from sipcdr.ingest import Limits, Tally, scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
