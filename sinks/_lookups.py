@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from ._columns import Kind
 from ._errors import SinkConflict
+from ._lcscdr import TABLES
 from ._statements import EXTRA, LOOKUPS, Statements, run_many, select_many
 
 if TYPE_CHECKING:
@@ -16,6 +18,12 @@ if TYPE_CHECKING:
 
 _MOST: Final = 200_000
 """Texts that a cache holds before it is emptied, so that memory stays flat for months."""
+
+_WITHOUT_CASE: Final = {
+    table
+    for table, name in LOOKUPS.items()
+    if any(column.name == name and column.kind is Kind.FOLDED for column in TABLES[table])
+}
 
 Ids = dict[str, int]
 
@@ -38,8 +46,7 @@ class Lookups:
         new: dict[str, tuple[Any, ...]] = {}
         for text in missing:
             if text not in found:
-                # One row for texts that the column's collation may take for one.
-                new.setdefault(text.lower(), (text, wanted[text]) if table in EXTRA else (text,))
+                new.setdefault(_folded(table, text), (text, wanted[text]) if table in EXTRA else (text,))
         if new:
             run_many(connection, self._statements.insert_lookups[table], list(new.values()))
             self._find(connection, table, [text for text in missing if text not in found], found)
@@ -61,11 +68,16 @@ class Lookups:
             known.clear()
 
     def _find(self, connection: sa.Connection, table: str, texts: list[str], found: Ids) -> None:
-        # A collation may find a text under another case: it is that row.
-        folded: Ids = {}
+        by_folded: Ids = {}
         for text, number in select_many(connection, self._statements.find_lookups[table], texts):
-            folded[text.lower()] = min(number, folded.get(text.lower(), number))
             found[text] = min(number, found.get(text, number))
+            folded = _folded(table, text)
+            by_folded[folded] = min(number, by_folded.get(folded, number))
         for text in texts:
-            if text not in found and text.lower() in folded:
-                found[text] = folded[text.lower()]
+            if text not in found and _folded(table, text) in by_folded:
+                found[text] = by_folded[_folded(table, text)]
+
+
+def _folded(table: str, text: str) -> str:
+    """What texts of one row have in common: of a column without case, the lower case."""
+    return text.lower() if table in _WITHOUT_CASE else text

@@ -60,6 +60,12 @@ class Sink:
                 raise
         return cls(engine, statements)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def read(self, keys: Sequence[bytes]) -> dict[bytes, StoredCall]:
         """The stored calls of these CallKeys, outside of any transaction that writes."""
         with _errors(), self._engine.connect() as connection:

@@ -59,7 +59,12 @@ def _connected(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA foreign_keys = ON")
     if cursor.execute("PRAGMA journal_mode").fetchone()[0] == "delete":
-        cursor.execute("PRAGMA journal_mode = WAL")
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            # A file that may only be read can be read; who writes will be told.
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
+                raise
     # With a write-ahead log, NORMAL loses at most the last commits at a power failure, whole, and never the file.
     cursor.execute("PRAGMA synchronous = NORMAL")
     # In KiB; and in pages of 4 KiB, so that pages which many commits change are copied into the file once.

@@ -11,7 +11,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @lru_cache(4096)
 def _second(second: int) -> str:
-    return (_EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%d %H:%M:%S.")
+    return (_EPOCH + timedelta(seconds=second)).isoformat(" ", "seconds")[:19] + "."
 
 
 def text_of(time: int) -> str:

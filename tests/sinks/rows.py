@@ -89,6 +89,12 @@ def query(path: Path, text: str, *binds: object) -> list[tuple[Any, ...]]:
         return connection.execute(text, binds).fetchall()
 
 
+def execute(path: Path, text: str) -> None:
+    """Change the file as a program other than ours would."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(text)
+
+
 def assert_whole(path: Path) -> None:
     """Foreign keys hold, the file is sound, and each session has its Dialogs row."""
     assert query(path, "PRAGMA foreign_key_check") == []
