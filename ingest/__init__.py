@@ -1,1 +1,40 @@
-"""Bytes in, `SipMessage` out: one module a source. Knows nothing of calls or databases."""
+"""Bytes in, `SipMessage` out: one module a source. Knows nothing of calls or databases.
+
+>>> from sipcdr.ingest import Inputs, Tally
+>>> tally = Tally()
+>>> for messages in Inputs(["call.pcap"], tally=tally): ...
+"""
+
+from ._envelope import Names
+from ._errors import IngestError, NotACapture, SourceRefused, SourceUnavailable
+from ._inputs import Inputs
+from ._kafka import Consumer, KafkaSettings, Lost, Partition, Polled, open_consumer
+from ._limits import Limits
+from ._sip import scan
+from ._tally import Problem, Refused, Tally
+from ._values import Form, HeaderNames, Poison, Record, Values
+
+__all__ = [
+    "Consumer",
+    "Form",
+    "HeaderNames",
+    "IngestError",
+    "Inputs",
+    "KafkaSettings",
+    "Limits",
+    "Lost",
+    "Names",
+    "NotACapture",
+    "Partition",
+    "Poison",
+    "Polled",
+    "Problem",
+    "Record",
+    "Refused",
+    "SourceRefused",
+    "SourceUnavailable",
+    "Tally",
+    "Values",
+    "open_consumer",
+    "scan",
+]

@@ -1,0 +1,289 @@
+"""`Dissector`: frames in, SIP messages out.
+
+Two roads give the same. The general one, `walk`, goes from header to header through the tables of `_layers`. The fast
+one, inside `feed`, looks at fixed offsets of the most usual frames, to drop what can't be SIP for the cost of one
+`unpack`: a capture holds some forty packets of media to one of signalling.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import struct
+from typing import TYPE_CHECKING, Final
+
+from sipcdr.builder import Position, SipMessage
+
+from ._fragments import Fragments
+from ._layers import ETHERTYPES, IP_PROTOCOLS, LINK_TYPE_NAMES, LINK_TYPES, NOT_IP, NOT_OURS, UDP_PORTS, Packet
+from ._sip import FIRST_BYTE, is_start_line, scan
+from ._tcp import Streams
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ._layers import Step
+    from ._limits import Limits
+    from ._pcap import Record
+    from ._tally import Tally
+
+BATCH: Final = 512
+"""Messages given out at a time, at least, while there are more."""
+
+_ENDPOINTS_KEPT: Final = 65_536
+_VLANS: Final = (0x8100, 0x88A8)
+_NO_SIP_UDP: Final = "UDP without SIP"
+_NO_DATA_TCP: Final = "TCP without data"
+_FLAGS_OR_NOTHING: Final = 7  # FIN, SYN, RST
+
+_MAY_BE_SIP = re.compile(rb"[!%'*+\-.0-9A-Z_`a-z~]{1,64}[ /]").match
+
+# Fields of Ethernet or a like header and of IPv4 without options behind it: ethertype, version and header length, total
+# length, flags and fragment offset, protocol, the UDP destination port, the first byte behind the UDP header. Raw
+# IP has no ethertype; an empty string stands for it.
+_IPV4_BEHIND = "BxHxxHxB12xH4xB"
+
+
+class _Offsets:
+    """What the fast road knows of a link type: where its fields are, and the ethertypes of IP."""
+
+    __slots__ = ("ip", "ipv4", "ipv6", "shortest", "unpack")
+
+    def __init__(self, link: str, ip: int, ethertypes: tuple[object, object] = (0x0800, 0x86DD)) -> None:
+        fields = struct.Struct(">" + link + _IPV4_BEHIND)
+        self.unpack = fields.unpack_from
+        self.shortest = fields.size + 16  # two VLAN tags more, and all of a TCP header
+        self.ip = ip
+        self.ipv4, self.ipv6 = ethertypes
+
+
+_RAW = _Offsets("0s", 0, (b"", b""))
+_FAST: Final = {
+    1: _Offsets("12xH", 14),
+    101: _RAW,
+    113: _Offsets("14xH", 16),
+    228: _RAW,
+    229: _RAW,
+    276: _Offsets("H18x", 20),
+}
+
+
+class Dissector:
+    """Takes the frames of a capture, or of several that continue each other, and finds SIP in them.
+
+    Fragments and TCP streams that aren't complete wait inside, within `limits`; `finish` gives out what they hold.
+    """
+
+    def __init__(self, source: str, tally: Tally, limits: Limits) -> None:
+        self.source = source
+        self.last_time = -1
+        self.messages: list[SipMessage] = []
+        self._tally = tally
+        self._limits = limits
+        self._fragments = Fragments(tally, limits, self._go_on)
+        self._streams = Streams(self, tally, limits)
+        self._endpoints: dict[tuple[bytes, int], str] = {}
+        self._unknown_links: set[tuple[str, int]] = set()
+
+    def feed(self, records: Iterable[Record]) -> Iterator[list[SipMessage]]:
+        """The messages of these frames, in batches."""
+        link_type = -1
+        offsets = _FAST[1]
+        shortest = ip = 0
+        tunnels = UDP_PORTS
+        may_begin = FIRST_BYTE
+        media = acknowledgements = 0
+        time = self.last_time
+        for number, time, link, frame in records:
+            if link != link_type:
+                link_type = link
+                offsets = _FAST.get(link, _RAW)
+                unpack, ip = offsets.unpack, offsets.ip
+                ethertype_ipv4, ethertype_ipv6 = offsets.ipv4, offsets.ipv6
+                shortest = offsets.shortest if link in _FAST else 1 << 62
+            if len(frame) >= shortest:
+                at = ip
+                ethertype, version, length, flags, protocol, port, first = unpack(frame)
+                if ethertype in _VLANS:
+                    ethertype, version, length, flags, protocol, port, first = unpack(frame, 4)
+                    at += 4
+                    if ethertype == 0x8100:
+                        ethertype, version, length, flags, protocol, port, first = unpack(frame, 8)
+                        at += 4
+                if version == 0x45 and ethertype == ethertype_ipv4:
+                    if protocol == 17:
+                        if not may_begin[first] and not flags & 0x3FFF and length > 28 and port not in tunnels:
+                            media += 1
+                            continue
+                    elif (
+                        protocol == 6
+                        and not flags & 0x3FFF
+                        and not frame[at + 33] & _FLAGS_OR_NOTHING
+                        and length == 20 + (frame[at + 32] >> 4) * 4 >= 40
+                        and at + length <= len(frame)
+                    ):
+                        acknowledgements += 1
+                        continue
+                elif (
+                    ethertype == ethertype_ipv6
+                    and version >> 4 == 6
+                    and len(frame) > at + 48
+                    and frame[at + 6] == 17
+                    and not may_begin[frame[at + 48]]
+                    and (frame[at + 4] or frame[at + 5] > 8)
+                    and (frame[at + 42] << 8 | frame[at + 43]) not in tunnels
+                ):
+                    media += 1
+                    continue
+            self.walk(number, time, link, frame)
+            if len(self.messages) >= BATCH:
+                yield self.take()
+        self.last_time = time
+        counts = self._tally.counts
+        if media:
+            counts[_NO_SIP_UDP] += media
+        if acknowledgements:
+            counts[_NO_DATA_TCP] += acknowledgements
+
+    def finish(self) -> list[SipMessage]:
+        """The messages that still waited for fragments or segments."""
+        self._fragments.flush()
+        self._streams.flush()
+        return self.take()
+
+    def take(self) -> list[SipMessage]:
+        """The messages found since the last time, which are then no longer held."""
+        messages = self.messages
+        self.messages = []
+        self._tally.messages += len(messages)
+        return messages
+
+    def walk(self, number: int, time: int, link: int, frame: bytes) -> None:
+        """The general road: decode one frame; what it completes stands in `messages`."""
+        if link not in LINK_TYPES:
+            self._unknown_link(number, link)
+            return
+        self._steps((LINK_TYPES, link), Packet(Position(self.source, number), time, frame))
+
+    def _steps(self, step: Step, packet: Packet) -> None:
+        for _ in range(self._limits.layers):
+            if step is None:
+                return
+            table, key = step
+            decoder = table.get(key)
+            if decoder is None:
+                self.skip(NOT_IP if table is ETHERTYPES else NOT_OURS)
+                return
+            step = decoder(self, packet)
+        if step is not None:
+            where = packet.position
+            self._tally.limit(where.source, where.number, f"more than {self._limits.layers} layers")
+
+    def _unknown_link(self, number: int, link: int) -> None:
+        self._tally.counts[f"link type {link}"] += 1
+        if (self.source, link) not in self._unknown_links:
+            self._unknown_links.add((self.source, link))
+            name = LINK_TYPE_NAMES.get(link, "without a name that we know")
+            self._tally.problem(self.source, number, -1, f"link type {link} ({name}) can't be read")
+
+    # What the decoders of `_layers` hand over.
+
+    def skip(self, reason: str) -> Step:
+        """Count a frame that holds nothing of ours: no step follows."""
+        self._tally.counts[reason] += 1
+        return None
+
+    def joined(self, packet: Packet, protocol: int, identification: int, offset: int, more: bool) -> bool:
+        """Take in an IP fragment; True when the packet has become the whole datagram."""
+        return self._fragments.join(packet, protocol, identification, offset, more)
+
+    def _go_on(self, protocol: int, packet: Packet) -> None:
+        self._steps((IP_PROTOCOLS, protocol), packet)
+
+    def datagram(self, packet: Packet, source_port: int, destination_port: int, transport: str = "UDP") -> None:
+        """Look for SIP in a datagram: of UDP, or of another transport that keeps messages apart."""
+        at, end = packet.at, packet.end
+        data = packet.data
+        if at >= end or not FIRST_BYTE[data[at]]:
+            self._tally.counts[_NO_SIP_UDP] += 1
+            return
+        payload = data[at:end]
+        if payload[0] in b"\r\n":
+            payload = payload.lstrip(b"\r\n")
+            if not payload:
+                self._tally.counts["keep-alives"] += 1
+                return
+        if not _MAY_BE_SIP(payload):
+            self._tally.counts[_NO_SIP_UDP] += 1
+            return
+        source = self.endpoint(packet.source, source_port)
+        destination = self.endpoint(packet.destination, destination_port)
+        cut = packet.whole > end
+        position = packet.position
+        while True:
+            message = scan(
+                payload, packet.time, position, self._tally, self._limits, source, destination, transport, cut
+            )
+            if isinstance(message, str):
+                if message == "not SIP":
+                    self._tally.counts[_NO_SIP_UDP] += 1
+                else:
+                    self._tally.refuse(position.source, position.number, message)
+                return
+            self.messages.append(message)
+            if cut:
+                self._tally.counts["cut by the snap length"] += 1
+            rest = len(message.raw)
+            if rest == len(payload):
+                return
+            # What Content-Length leaves over is no body; it may be another message.
+            payload = payload[rest:].lstrip(b"\r\n")
+            if not is_start_line(payload.partition(b"\n")[0]):
+                return
+
+    def segment(self, packet: Packet, header: int) -> None:
+        """Take in a TCP segment whose header has that length."""
+        self._streams.segment(packet, header)
+
+    def stream_message(
+        self,
+        source: str,
+        destination: str,
+        data: bytes,
+        time: int,
+        position: Position,
+        cut: bool,
+        transport: str = "TCP",
+    ) -> None:
+        """Take a message that was framed in a stream."""
+        message = scan(
+            data,
+            time,
+            position,
+            self._tally,
+            self._limits,
+            source,
+            destination,
+            transport,
+            cut,
+        )
+        if isinstance(message, str):
+            self._tally.refuse(position.source, position.number, message)
+        else:
+            self.messages.append(message)
+
+    def endpoint(self, address: bytes, port: int) -> str:
+        """`host:port` of a packed address, IPv6 in brackets; empty without one."""
+        key = (address, port)
+        known = self._endpoints.get(key)
+        if known is None:
+            if len(self._endpoints) >= _ENDPOINTS_KEPT:
+                self._endpoints.clear()
+            if not address:
+                known = ""
+            elif len(address) == 4:
+                known = f"{socket.inet_ntop(socket.AF_INET, address)}:{port}"
+            else:
+                known = f"[{socket.inet_ntop(socket.AF_INET6, address)}]:{port}"
+            self._endpoints[key] = known
+        return known

@@ -1,0 +1,54 @@
+"""Which capture format a source is in: a table by its first bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from . import _pcap
+from ._errors import NotACapture
+
+if TYPE_CHECKING:
+    from ._limits import Limits
+    from ._source import Window
+    from ._tally import Tally
+
+Reader = Callable[["Window", "Tally", "Limits"], Iterator[_pcap.Record]]
+
+READERS: Final[dict[bytes, Reader]] = {
+    **dict.fromkeys(_pcap.MAGIC, _pcap.records),
+}
+
+_OTHERS: Final = (
+    (b"\x1f\x8b", "a gzip file"),
+    (b"\x28\xb5\x2f\xfd", "a zstd file"),
+    (b"PK\x03\x04", "a zip file"),
+    (b"BZh", "a bzip2 file"),
+    (b"\xfd7zXZ", "an xz file"),
+    (b"\x04\x22\x4d\x18", "an lz4 file"),
+    (b"snoop\0", "a snoop capture"),
+    (b"GMBU", "a Network Monitor capture"),
+    (b"RTSS", "a Network Monitor capture"),
+    (b"\x34\xcd\xb2\xa1", "a modified pcap file (Kuznetsov)"),
+    (b"\xa1\xb2\xcd\x34", "a modified pcap file (Kuznetsov)"),
+    (b"%PDF", "a PDF file"),
+    (b"SQLite format 3", "an SQLite database"),
+    (b"\x7fELF", "a program"),
+)
+
+
+def records(window: Window, tally: Tally, limits: Limits) -> Iterator[_pcap.Record]:
+    """The frames of a source, whatever its format. Raises NotACapture, OSError."""
+    window.fill(0, 16)
+    head = window.data[:16]
+    if not head:
+        raise NotACapture("empty file")
+    reader = READERS.get(head[:4])
+    if reader is not None:
+        return reader(window, tally, limits)
+    for magic, name in _OTHERS:
+        if head.startswith(magic):
+            raise NotACapture(f"{name}, not a capture (pcap or pcapng)")
+    if all(byte in b"\t\r\n\x1b" or 32 <= byte < 127 for byte in head):
+        raise NotACapture("text, not a capture (pcap or pcapng)")
+    raise NotACapture(f"not a capture (pcap or pcapng): begins with {head[:4].hex(' ')}")

@@ -1,0 +1,136 @@
+"""IP fragments put together (RFC 791 section 3.2, RFC 8200 section 4.5): in any order, doubled, overlapping."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ._layers import Packet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sipcdr.builder import Position
+
+    from ._limits import Limits
+    from ._tally import Tally
+
+Key = tuple[bytes, bytes, int, int]
+"""Source, destination, protocol, identification."""
+
+
+class _Datagram:
+    """What is there of a datagram: bytes by offset, each with where its fragment ended when it was sent."""
+
+    __slots__ = ("began", "held", "length", "parts", "position", "time")
+
+    def __init__(self, began: int, position: Position) -> None:
+        self.parts: dict[int, tuple[bytes, int]] = {}
+        self.began = began
+        self.held = 0
+        self.length = -1
+        self.time = began
+        self.position = position
+
+    def content(self) -> tuple[bytes, bool]:
+        """What there is from the beginning without a hole, and whether that is all."""
+        found: list[bytes] = []
+        reached = 0
+        for offset, (data, end) in sorted(self.parts.items()):
+            if offset > reached:
+                break
+            if end > reached:
+                found.append(data[reached - offset :])
+                reached = offset + len(data)
+                if reached < end:  # cut by the snap length
+                    break
+        return b"".join(found), reached == self.length
+
+
+class Fragments:
+    """Holds fragments until their datagram is whole, by capture time not for ever, and within bounds.
+
+    lost: called with protocol and packet when a datagram is given up of which the beginning is there.
+    """
+
+    def __init__(self, tally: Tally, limits: Limits, lost: Callable[[int, Packet], None]) -> None:
+        self._tally = tally
+        self._limits = limits
+        self._lost = lost
+        self._held = 0
+        self._datagrams: dict[Key, _Datagram] = {}
+
+    def join(self, packet: Packet, protocol: int, identification: int, offset: int, more: bool) -> bool:
+        """Take in a fragment; when it was the last one missing, the packet becomes the whole datagram.
+
+        Time and position are those of the latest fragment, in whichever order they came.
+        """
+        now = packet.time
+        limits = self._limits
+        self._expire(now - limits.fragment_wait)
+        key = (packet.source, packet.destination, protocol, identification)
+        datagram = self._datagrams.get(key)
+        if datagram is None:
+            datagram = self._datagrams[key] = _Datagram(now, packet.position)
+        data = packet.data[packet.at : packet.end]
+        end = offset + packet.whole - packet.at
+        if now >= datagram.time:
+            datagram.time, datagram.position = now, packet.position
+        if not more:
+            datagram.length = end
+        known = datagram.parts.get(offset)
+        if known is None or len(known[0]) < len(data):
+            datagram.parts[offset] = (data, end)
+            added = len(data) - (len(known[0]) if known else 0)
+            datagram.held += added
+            self._held += added
+        if datagram.length >= 0 and datagram.held >= datagram.length:
+            content, whole = datagram.content()
+            if whole:
+                self._forget(key)
+                _become(packet, datagram, content, len(content))
+                return True
+        where = (packet.position.source, packet.position.number)
+        if len(datagram.parts) > limits.parts:
+            self._tally.limit(*where, f"more than {limits.parts} fragments of a datagram")
+            self._give_up(key)
+        while self._held > limits.fragments or len(self._datagrams) > limits.fragmented:
+            self._tally.limit(*where, "fragments that wait for others")
+            self._give_up(next(iter(self._datagrams)))
+        return False
+
+    def flush(self) -> None:
+        """Give up what still waits: the input has ended."""
+        while self._datagrams:
+            self._give_up(next(iter(self._datagrams)))
+
+    def _expire(self, before: int) -> None:
+        while self._datagrams:
+            key, oldest = next(iter(self._datagrams.items()))
+            if oldest.began >= before:
+                return
+            self._give_up(key)
+
+    def _forget(self, key: Key) -> _Datagram:
+        datagram = self._datagrams.pop(key)
+        self._held -= datagram.held
+        return datagram
+
+    def _give_up(self, key: Key) -> None:
+        datagram = self._forget(key)
+        content, _ = datagram.content()
+        ends = max(end for _, end in datagram.parts.values())
+        self._tally.counts["IP datagram with lost fragments"] += 1
+        if content:
+            packet = Packet(datagram.position, datagram.time, content)
+            packet.source, packet.destination, protocol, _ = key
+            _become(packet, datagram, content, max(ends, datagram.length, len(content) + 1))
+            self._lost(protocol, packet)
+
+
+def _become(packet: Packet, datagram: _Datagram, content: bytes, whole: int) -> None:
+    packet.data = content
+    packet.at = 0
+    packet.end = len(content)
+    packet.whole = whole
+    packet.time = datagram.time
+    packet.position = datagram.position

@@ -1,0 +1,180 @@
+"""SIP messages out of a byte stream (RFC 3261 section 18.3).
+
+`Framer` is fed the bytes of one direction of a connection in their order. Another protocol that carries SIP over TCP
+(WebSocket, say) is another object with `feed`, `gap` and `end`.
+"""
+
+from __future__ import annotations
+
+import bisect
+import operator
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sipcdr.builder import Position
+
+from ._sip import FIRST_BYTE, end_of_head, is_start_line
+
+if TYPE_CHECKING:
+    from ._limits import Limits
+
+Emit = Callable[[bytes, int, Position, bool], None]
+"""Takes a message's bytes, the time and position of the packet with its last byte, and whether it was cut."""
+
+# The first one wins; its value may be folded.
+_CONTENT_LENGTH = re.compile(rb"\n(?:content-length|l)[ \t]*:[ \t]*(?:\r?\n[ \t]+)?([^\r\n]*)", re.IGNORECASE)
+
+
+class Framer:
+    """Cuts a stream into messages by their Content-Length, and finds the next start line where that fails.
+
+    idle: bytes since the last message that belong to none.
+    """
+
+    __slots__ = ("_buffer", "_emit", "_limits", "_marks", "_need", "_scanned", "_skip", "idle")
+
+    def __init__(self, limits: Limits, emit: Emit) -> None:
+        self._limits = limits
+        self._emit = emit
+        self._buffer = bytearray()
+        self._marks: list[tuple[int, int, Position]] = []
+        self._need = 0
+        self._scanned = 0
+        self._skip = 0
+        self.idle = 0
+
+    def __len__(self) -> int:
+        """Bytes held back."""
+        return len(self._buffer)
+
+    def feed(self, data: bytes, time: int, position: Position) -> None:
+        """Take the next bytes of the stream, from a packet of that time and position."""
+        if self._skip:
+            skipped = min(self._skip, len(data))
+            self._skip -= skipped
+            data = data[skipped:]
+        if not data:
+            return
+        buffer = self._buffer
+        if buffer:
+            buffer += data
+            self._marks.append((len(buffer), time, position))
+            if len(buffer) >= self._need:
+                self._take(buffer, time, position)
+        else:
+            self._take(data, time, position)
+
+    def gap(self) -> None:
+        """Bytes are missing here: what there is of a message is given out if its head is whole."""
+        buffer = self._buffer
+        body_at = end_of_head(buffer)
+        if body_at >= 0:
+            _, time, position = self._marks[-1]
+            self._emit(bytes(buffer), time, position, True)
+        self._drop()
+        self._skip = 0
+
+    def end(self) -> None:
+        """The stream has ended."""
+        self.gap()
+
+    def _take(self, data: bytes | bytearray, time: int, position: Position) -> None:
+        """Give out the whole messages that `data` begins with and keep the rest."""
+        at = 0
+        scanned = self._scanned
+        limit = self._limits.message
+        size = len(data)
+        need = 0
+        while at < size:
+            if not scanned:
+                start = self._start(data, at)
+                self.idle += max(start, at) - at if start >= 0 else size - at
+                if start < 0:
+                    at = size
+                    break
+                at = start
+                if data.find(b"\n", at) < 0:
+                    break
+            body_at = end_of_head(data, max(at, scanned))
+            if body_at < 0 and size - at <= limit:
+                scanned = max(size - 3, at + 1)
+                break
+            length = _content_length(data, at, body_at) if body_at >= 0 else 0
+            end = body_at + length if body_at >= 0 else size
+            wanted = min(end, at + limit + 1)  # one more, and the scan notes the limit
+            if wanted > size:
+                need = wanted - at
+                scanned = body_at - 3
+                break
+            self._give_out(data, at, wanted, end > wanted or body_at < 0, time, position)
+            self.idle = 0
+            scanned = 0
+            if end > size:
+                self._skip = end - size
+            at = min(end, size)
+        self._keep(data, at, time, position)
+        self._need = need
+        self._scanned = max(scanned - at, 0)
+
+    def _start(self, data: bytes | bytearray, at: int) -> int:
+        """Where the next start line begins, whole or as yet unfinished; -1 if all can be dropped."""
+        size = len(data)
+        while at < size and data[at] in b"\r\n\0":  # keep-alives: RFC 5626 section 3.5.1; NUL was seen
+            at += 1
+        while at < size:
+            line_end = data.find(b"\n", at)
+            if line_end < 0:
+                # A line that a start line can begin with, if it isn't too long for one, may go on.
+                return at if FIRST_BYTE[data[at]] and size - at <= self._limits.line else -1
+            if FIRST_BYTE[data[at]] and is_start_line(bytes(data[at:line_end])):
+                return at
+            at = _line_with_version(data, line_end + 1)
+        return -1
+
+    def _give_out(self, data: bytes | bytearray, at: int, end: int, cut: bool, time: int, position: Position) -> None:
+        marks = self._marks
+        if marks:
+            _, time, position = marks[min(bisect.bisect_left(marks, end, key=_end), len(marks) - 1)]
+        self._emit(bytes(data[at:end]), time, position, cut)
+
+    def _keep(self, data: bytes | bytearray, at: int, time: int, position: Position) -> None:
+        marks = self._marks
+        size = len(data)
+        if at >= size:
+            self._drop()
+        elif data is self._buffer:
+            if at:
+                del self._buffer[:at]
+                self._marks = [(end - at, then, there) for end, then, there in marks if end > at]
+        else:
+            self._buffer = bytearray(data[at:])
+            self._marks = [(size - at, time, position)]
+
+    def _drop(self) -> None:
+        if self._buffer:
+            self._buffer = bytearray()
+            self._marks = []
+        self._need = self._scanned = 0
+
+
+_end = operator.itemgetter(0)
+
+
+def _line_with_version(data: bytes | bytearray, at: int) -> int:
+    """Where the next line begins that has `SIP/` in it, or the last line if that is unfinished."""
+    size = len(data)
+    upper, lower = data.find(b"SIP/", at), data.find(b"sip/", at)
+    found = min(upper, lower) if upper >= 0 and lower >= 0 else max(upper, lower)
+    if found < 0:
+        found = size
+    return max(data.rfind(b"\n", at, found) + 1, at)
+
+
+def _content_length(data: bytes | bytearray, at: int, body_at: int) -> int:
+    """RFC 3261 section 20.14: a stream's message without one, or with one that is no number, has no body."""
+    found = _CONTENT_LENGTH.search(data, at, body_at)
+    if found is None:
+        return 0
+    value = found[1].strip()
+    return int(value[:10]) if value.isdigit() else 0

@@ -1,0 +1,227 @@
+"""`Inputs`: files, folders, globs and standard input, merged by time."""
+
+from __future__ import annotations
+
+import glob
+import heapq
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ._dissect import BATCH, Dissector
+from ._errors import NotACapture
+from ._formats import records
+from ._limits import Limits
+from ._source import STANDARD_INPUT, Source, Window, open_source
+from ._tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sipcdr.builder import SipMessage
+
+_LIMITS: Final = Limits()
+_AT_ONCE: Final = -(1 << 62)
+_NEVER: Final = 1 << 62
+
+
+class Inputs:
+    """The messages of all captures that `paths` name, merged by time.
+
+    A path is a file, a folder (all files below it but hidden ones), a glob, or "-" for standard input. What can't be
+    read, or not all of it, becomes a problem in `tally`, and the others go on. Files are opened when their time has
+    come. Where one continues another, as the parts of a rotated capture do, fragments and TCP streams go on across
+    them.
+
+    files: the files that the paths name, in their order.
+    total_bytes: their sizes together, None with standard input.
+    """
+
+    def __init__(self, paths: Sequence[str], *, tally: Tally, limits: Limits = _LIMITS) -> None:
+        self._tally = tally
+        self._limits = limits
+        self._done = 0
+        self._open: list[_Capture] = []
+        self._idle: list[Dissector] = []
+        self.files = _expand(paths, tally)
+        self.total_bytes = _total(self.files)
+
+    @property
+    def bytes_done(self) -> int:
+        """Bytes read so far."""
+        return self._done + sum(capture.taken for capture in self._open)
+
+    def __iter__(self) -> Iterator[list[SipMessage]]:
+        """The messages in batches, roughly in the order of time."""
+        # By the time of the next message, of an unopened file by that of its first frame.
+        heap: list[tuple[int, int, _Capture]] = []
+        for order, name in enumerate(self.files):
+            start = _AT_ONCE if len(self.files) == 1 else self._first_time(name)
+            if start is not None:
+                heap.append((start, order, _Capture(name, start)))
+        heapq.heapify(heap)
+        shut: list[tuple[int, int, _Capture]] = []
+        batch: list[SipMessage] = []
+        while heap:
+            start, order, capture = heapq.heappop(heap)
+            if not capture.opened:
+                if len(self._open) >= self._limits.files:
+                    shut.append((start, order, capture))
+                    continue
+                self._start(capture)
+            following = heap[0][0] if heap else _NEVER
+            while capture.next_time() <= following and not capture.ended:
+                batch += capture.take(following)
+                if len(batch) >= BATCH:
+                    yield batch
+                    batch = []
+            if not capture.ended:
+                heapq.heappush(heap, (capture.next_time(), order, capture))
+            else:
+                self._close(capture)
+                for other in shut[:1]:
+                    heapq.heappush(heap, other)
+                del shut[:1]
+        for dissector in self._idle:
+            batch += dissector.finish()
+        self._idle.clear()
+        if batch:
+            yield batch
+
+    def _first_time(self, name: str) -> int | None:
+        """The time of a file's first frame; None if it can't be read, which is noted."""
+        if name == STANDARD_INPUT:
+            return _AT_ONCE
+        try:
+            source = open_source(name)
+            try:
+                # What is odd there is noted when the file is read.
+                first = next(records(Window(source), Tally(), self._limits), None)
+            finally:
+                source.close()
+        except (NotACapture, OSError) as error:
+            self._tally.problem(name, 0, 0, _reason(error))
+            return None
+        return _AT_ONCE if first is None else first[1]
+
+    def _start(self, capture: _Capture) -> None:
+        """Open a capture; one that begins where another has ended continues that one's streams."""
+        before = [dissector for dissector in self._idle if dissector.last_time <= capture.start]
+        if before:
+            dissector = max(before, key=lambda one: one.last_time)
+            self._idle.remove(dissector)
+            dissector.source = capture.name
+        else:
+            dissector = Dissector(capture.name, self._tally, self._limits)
+        capture.open(dissector, self._tally, self._limits)
+        self._open.append(capture)
+
+    def _close(self, capture: _Capture) -> None:
+        self._open.remove(capture)
+        self._done += capture.taken
+        if capture.dissector is not None:
+            self._idle.append(capture.dissector)
+
+
+class _Capture:
+    """A file on its way through: not opened, open with messages at hand, or used up."""
+
+    def __init__(self, name: str, start: int) -> None:
+        self.name = name
+        self.start = start
+        self.opened = self.ended = False
+        self.dissector: Dissector | None = None
+        self.taken = 0
+        self._batches: Iterator[list[SipMessage]] = iter(())
+        self._messages: list[SipMessage] = []
+        self._at = 0
+
+    def open(self, dissector: Dissector, tally: Tally, limits: Limits) -> None:
+        """Begin to read, into that dissector."""
+        self.opened = True
+        self.dissector = dissector
+        self._batches = self._read(dissector, tally, limits)
+
+    def next_time(self) -> int:
+        """The time of the next message; later than any when there is none."""
+        while self._at >= len(self._messages):
+            following = next(self._batches, None)
+            if following is None:
+                self.ended = True
+                return _NEVER
+            self._messages = following
+            self._at = 0
+        return self._messages[self._at].time
+
+    def take(self, until: int) -> list[SipMessage]:
+        """The messages at hand from the next one on, up to the first that is later than `until`."""
+        messages = self._messages
+        start = at = self._at
+        if until == _NEVER:
+            at = len(messages)
+        while at < len(messages) and messages[at].time <= until:
+            at += 1
+        self._at = at
+        return messages[start:at] if start or at < len(messages) else messages
+
+    def _read(self, dissector: Dissector, tally: Tally, limits: Limits) -> Iterator[list[SipMessage]]:
+        source: Source | None = None
+        try:
+            source = open_source(self.name)
+            for batch in dissector.feed(records(Window(source), tally, limits)):
+                self._count(source, tally)
+                yield batch
+            yield dissector.take()
+        except (NotACapture, OSError) as error:
+            tally.problem(self.name, 0, 0 if source is None else source.taken, _reason(error))
+            yield dissector.take()
+        finally:
+            if source is not None:
+                self._count(source, tally)
+                source.close()
+
+    def _count(self, source: Source, tally: Tally) -> None:
+        tally.bytes += source.taken - self.taken
+        self.taken = source.taken
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+
+
+def _expand(paths: Sequence[str], tally: Tally) -> list[str]:
+    files: dict[str, None] = {}
+    for path in paths:
+        if path == STANDARD_INPUT or Path(path).is_file():
+            files[path] = None
+            continue
+        found = [path] if Path(path).exists() else sorted(glob.glob(path, recursive=True))  # noqa: PTH207 (Path.glob takes no absolute pattern)
+        if not found:
+            tally.problem(path, 0, 0, "no such file or folder")
+        for one in found:
+            if Path(one).is_dir():
+                inside = dict.fromkeys(_below(Path(one)))
+                if not inside:
+                    tally.problem(one, 0, 0, "no file in this folder")
+                files.update(inside)
+            else:
+                files[one] = None
+    return list(files)
+
+
+def _below(folder: Path) -> Iterator[str]:
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.is_file() and not hidden:
+            yield str(path)
+
+
+def _total(files: list[str]) -> int | None:
+    total = 0
+    for name in files:
+        if name == STANDARD_INPUT:
+            return None
+        try:
+            total += Path(name).stat().st_size
+        except OSError:  # noted when the file is opened
+            continue
+    return total

@@ -1,0 +1,246 @@
+"""The consumer over kafka-python, from 3.0.12 on: earlier ones of version 3 stall on rebalance listeners.
+
+kafka-python 3 runs its network on a thread of its own and calls rebalance listeners there, while `poll` waits. So the
+listener only notes what is assigned, at a place to begin that is never read: paused, at offset 0. That also keeps
+`poll` from asking the group for a committed offset.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import errors as kafka_errors
+from kafka.structs import OffsetAndMetadata
+
+from ._errors import IngestError, SourceRefused, SourceUnavailable
+from ._kafka import Lost, Partition, Polled, codec_error, own_options
+from ._values import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Set
+
+    from ._kafka import KafkaSettings, Revoke
+
+_HOPELESS: Final = (
+    kafka_errors.AuthorizationError,
+    kafka_errors.KafkaConfigurationError,
+    kafka_errors.SaslAuthenticationFailedError,
+    kafka_errors.UnsupportedSaslMechanismError,
+    kafka_errors.UnsupportedVersionError,
+)
+
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Errors of the client as ours. Others than its own come from records that can't be unpacked."""
+    try:
+        yield
+    except IngestError:
+        raise
+    except kafka_errors.UnsupportedCodecError as error:
+        words = str(error).split()
+        codec = words[words.index("for") + 1] if "for" in words[:-1] else "a codec that is unknown"
+        raise codec_error(codec) from error
+    except _HOPELESS as error:
+        raise SourceRefused(str(error)) from error
+    except kafka_errors.KafkaError as error:
+        raise SourceUnavailable(str(error)) from error
+    except Exception as error:
+        raise SourceUnavailable(f"records that can't be unpacked: {error!r}") from error
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Passes rebalances on, from the client's network thread."""
+
+    def __init__(self, consumer: KafkaPythonConsumer) -> None:
+        self._consumer = consumer
+
+    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        self._consumer.revoked(revoked)
+
+    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        self._consumer.given(assigned)
+
+
+class KafkaPythonConsumer:
+    """`Consumer` over kafka-python."""
+
+    def __init__(self, settings: KafkaSettings, revoke: Revoke) -> None:
+        self.assigned: set[Partition] = set()
+        self.waiting: set[Partition] = set()
+        self._next: dict[Partition, int] = {}
+        self._revoke = revoke
+        self._raised: Exception | None = None
+        options = own_options(
+            settings,
+            {
+                "bootstrap_servers": settings.bootstrap,
+                "group_id": settings.group,
+                "client_id": "sipcdr",
+                "enable_auto_commit": False,
+                "auto_offset_reset": "none",
+                "allow_auto_create_topics": False,
+                "bootstrap_timeout_ms": 10_000,
+                "metrics_enabled": False,
+                "key_deserializer": None,
+                "value_deserializer": None,
+            },
+        )
+        with _opened():
+            self.cluster = _cluster(options)
+            self._client = KafkaConsumer(**options)
+            listener = _Listener(self)
+            if settings.pattern:
+                self._client.subscribe(pattern=f"^({settings.pattern})$", listener=listener)
+            else:
+                self._client.subscribe(settings.topics, listener=listener)
+
+    def poll(self, timeout: float, most: int) -> Polled:
+        lost: list[Lost] = []
+        found: dict[TopicPartition, list[Any]] = {}
+        with _translated():
+            try:
+                found = self._client.poll(timeout_ms=int(timeout * 1000), max_records=most)
+            except kafka_errors.OffsetOutOfRangeError as error:
+                lost = self._lost(error.args[0])
+            except kafka_errors.LogTruncationError as error:
+                lost = self._lost(error.divergent_offsets)
+        self._raise()
+        if not found:
+            return Polled({}, lost)
+        now = time.time_ns() // 1000
+        records: dict[Partition, list[Record]] = {}
+        for theirs, batch in found.items():
+            partition = Partition(theirs.topic, theirs.partition)
+            if partition not in self.waiting:
+                # Records without a time have -1.
+                records[partition] = [
+                    Record(r.offset, r.timestamp * 1000 if r.timestamp >= 0 else now, r.key, r.value, r.headers)
+                    for r in batch
+                ]
+                self._next[partition] = batch[-1].offset + 1
+        return Polled(records, lost)
+
+    def _lost(self, offsets: Iterable[TopicPartition]) -> list[Lost]:
+        partitions = {Partition(*theirs) for theirs in offsets} & self._next.keys()
+        bounds = self.bounds(partitions)
+        self._hold(partitions)
+        return [Lost(partition, self._next.pop(partition), *bounds[partition]) for partition in sorted(partitions)]
+
+    def _hold(self, partitions: Set[Partition]) -> None:
+        for partition in partitions:
+            self._client.pause(TopicPartition(*partition))
+            self._client.seek(TopicPartition(*partition), 0)
+            self.waiting.add(partition)
+
+    def revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Called by the listener."""
+        partitions = {Partition(*theirs) for theirs in revoked} & self.assigned
+        try:
+            if partitions:
+                self._revoke(partitions)
+        except Exception as error:
+            # Raised here, it would reach the client's network thread.
+            self._raised = error
+        for partition in partitions:
+            self.assigned.discard(partition)
+            self.waiting.discard(partition)
+            self._next.pop(partition, None)
+
+    def given(self, assigned: Iterable[TopicPartition]) -> None:
+        """Called by the listener."""
+        partitions = {Partition(*theirs) for theirs in assigned}
+        self.assigned |= partitions
+        self._hold(partitions)
+
+    def begin(self, offsets: Mapping[Partition, int]) -> None:
+        with _translated():
+            for partition, offset in offsets.items():
+                # Between two polls the network thread assigns nothing.
+                if partition in self.assigned:
+                    self._client.seek(TopicPartition(*partition), offset)
+                    self._client.resume(TopicPartition(*partition))
+                    self._next[partition] = offset
+                    self.waiting.discard(partition)
+
+    def pause(self, partitions: Set[Partition]) -> None:
+        self._client.pause(*(TopicPartition(*partition) for partition in partitions & self.assigned))
+
+    def resume(self, partitions: Set[Partition]) -> None:
+        ready = (partitions & self.assigned) - self.waiting
+        self._client.resume(*(TopicPartition(*partition) for partition in ready))
+
+    def lag(self) -> dict[Partition, int]:
+        lag: dict[Partition, int] = {}
+        for partition, offset in self._next.items():
+            end = self._client.highwater(TopicPartition(*partition))
+            if end is not None:
+                lag[partition] = max(end - offset, 0)
+        return lag
+
+    def bounds(self, partitions: Set[Partition]) -> dict[Partition, tuple[int, int]]:
+        theirs = [TopicPartition(*partition) for partition in partitions]
+        with _translated():
+            first, end = self._client.beginning_offsets(theirs), self._client.end_offsets(theirs)
+            return {Partition(*each): (first[each], end[each]) for each in theirs}
+
+    def offsets_at(self, time: int, partitions: Set[Partition]) -> dict[Partition, int]:
+        with _translated():
+            # The broker's times are milliseconds: the first that isn't before `time` is wanted.
+            asked = {TopicPartition(*partition): max(-(-time // 1000), 0) for partition in partitions}
+            found = self._client.offsets_for_times(asked)
+            end = self._client.end_offsets([each for each in asked if found.get(each) is None])
+            return {Partition(*each): found[each].offset if found.get(each) else end[each] for each in asked}
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        kept = {
+            TopicPartition(*partition): OffsetAndMetadata(offset, "", -1)
+            for partition, offset in offsets.items()
+            if partition in self.assigned
+        }
+        if kept:
+            with suppress(kafka_errors.KafkaError):
+                self._client.commit_async(kept, callback=_committed)
+
+    def close(self) -> None:
+        with _translated():
+            self._client.close(autocommit=False, timeout_ms=5_000)
+        self._raise()
+
+    def _raise(self) -> None:
+        if self._raised is not None:
+            raised, self._raised = self._raised, None
+            raise raised
+
+
+def _committed(_: object, outcome: object) -> None:
+    if isinstance(outcome, Exception):
+        _log.debug("offsets were not committed to Kafka: %s", outcome)
+
+
+@contextmanager
+def _opened() -> Iterator[None]:
+    """Errors while opening: what isn't the client's own there is a wrong setting, such as a file that isn't there."""
+    try:
+        with _translated():
+            yield
+    except SourceUnavailable as error:
+        if isinstance(error.__cause__, kafka_errors.KafkaError):
+            raise
+        raise SourceRefused(f"a Kafka setting is wrong: {error.__cause__}") from error.__cause__
+
+
+def _cluster(options: Mapping[str, Any]) -> str:
+    """The cluster's id, which only an administration client tells."""
+    known = {name: value for name, value in options.items() if name in KafkaAdminClient.DEFAULT_CONFIG}
+    admin = KafkaAdminClient(**known)
+    try:
+        return str(admin.describe_cluster()["cluster_id"])
+    finally:
+        admin.close()

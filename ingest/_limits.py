@@ -1,0 +1,51 @@
+"""All bounds on what is read, in one place. What goes beyond is cut and counted; memory stays flat."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Bounds on hostile or endless input. Sizes are bytes, times microseconds of capture time.
+
+    message: a SIP message, head and body (derivations.md section 4.2).
+    headers: header fields of a message.
+    header: a header's value, after unfolding.
+    packet: what a record of a capture may claim to hold; more is damage.
+    block: the same for a pcapng block.
+    layers: headers around a payload, tunnels included.
+    fragments: all IP fragments that wait for others.
+    parts: fragments of one datagram.
+    fragmented: datagrams that wait for fragments.
+    fragment_wait: how long they do (RFC 8200 section 4.5 says 60 s; RFC 791 15 s).
+    stream: what one direction of a TCP connection holds back, 128 a segment included.
+    streams: directions of TCP connections that are known at a time.
+    streams_held: what they all hold back.
+    stream_wait: how long a segment waits for one missing before it, and how long a connection whose beginning
+        was not captured waits for segments out of order.
+    stream_idle: after how long without a segment a direction is forgotten.
+    line: a start line of SIP over TCP.
+    foreign: what a connection may carry without SIP before it is taken for something else.
+    files: captures open at a time.
+    value: a Kafka value that isn't raw SIP but has it inside.
+    """
+
+    message: int = 64 * 1024
+    headers: int = 256
+    header: int = 8 * 1024
+    packet: int = 256 * 1024
+    block: int = 16 * 1024 * 1024
+    layers: int = 32
+    fragments: int = 16 * 1024 * 1024
+    parts: int = 256
+    fragmented: int = 4096
+    fragment_wait: int = 30_000_000
+    stream: int = 1024 * 1024
+    streams: int = 50_000
+    streams_held: int = 64 * 1024 * 1024
+    stream_wait: int = 3_000_000
+    stream_idle: int = 300_000_000
+    line: int = 8 * 1024
+    foreign: int = 64 * 1024
+    files: int = 100
+    value: int = 1024 * 1024

@@ -1,0 +1,134 @@
+"""Reads pcap files (https://datatracker.ietf.org/doc/draft-ietf-opsawg-pcap/): both byte orders, µs and ns."""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import TYPE_CHECKING, Final
+
+from ._errors import NotACapture
+from ._source import CHUNK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ._limits import Limits
+    from ._source import Window
+    from ._tally import Tally
+
+Record = tuple[int, int, int, bytes]
+"""A frame of a capture: its number from 1, time in microseconds UTC, link type, and bytes as captured."""
+
+_FILE_HEADER: Final = 24
+_HEADER: Final = 16
+
+MAGIC: Final[dict[bytes, tuple[str, int]]] = {
+    b"\xd4\xc3\xb2\xa1": ("<", 1),
+    b"\xa1\xb2\xc3\xd4": (">", 1),
+    b"\x4d\x3c\xb2\xa1": ("<", 1000),
+    b"\xa1\xb2\x3c\x4d": (">", 1000),
+}
+"""First four bytes of a file: byte order, and what divides the fraction of a second to make microseconds."""
+
+
+def records(window: Window, tally: Tally, limits: Limits) -> Iterator[Record]:
+    """The frames of a pcap file that stands at the beginning of `window`.
+
+    Damage is noted as a problem, and reading goes on at the next record that can be made out. Raises NotACapture,
+    OSError.
+    """
+    window.fill(0, _FILE_HEADER)
+    data = window.data
+    if len(data) < _FILE_HEADER:
+        raise NotACapture("a pcap file that ends inside its header")
+    order, divisor = MAGIC[data[:4]]
+    (link_type,) = struct.unpack_from(order + "I", data, 20)
+    # The upper half of the field says how long the frame check sequence is; IP's own length leaves it out.
+    link_type &= 0xFFFF
+    unpack = struct.Struct(order + "IIII").unpack_from
+    name = window.source.name
+    longest = limits.packet
+    number = counted = previous = at = 0
+    at = _FILE_HEADER
+    size = len(data)
+    while True:
+        damage = ""
+        start = at + _HEADER
+        if start <= size:
+            seconds, fraction, captured, wire = unpack(data, at)
+            end = start + captured
+            if captured > longest:
+                damage = f"a record of {captured} bytes"
+            elif end <= size and (captured or wire):
+                number += 1
+                yield number, seconds * 1_000_000 + fraction // divisor, link_type, data[start:end]
+                previous = seconds
+                at = end
+                continue
+            elif not captured and not wire:
+                damage = "a record without content"
+        tally.packets += number - counted
+        counted = number
+        if not damage:
+            if not window.ended:
+                data = window.move(at)
+                at = 0
+                size = len(data)
+                continue
+            if at == size:
+                return
+            damage = "the file ends inside a record"
+        tally.problem(name, number + 1, window.base + at, damage)
+        at = _next_record(window, at, order, divisor, previous, longest)
+        if at < 0:
+            return
+        data = window.data
+        size = len(data)
+
+
+def _next_record(window: Window, at: int, order: str, divisor: int, seconds: int, longest: int) -> int:
+    """Where in `window` the next record begins that looks like one, or -1.
+
+    A record does if its lengths and time fit and another such one, or the end of the file, stands behind it.
+    seconds: the time stamp of the last good record, 0 if there was none.
+    """
+    unpack = struct.Struct(order + "IIII").unpack_from
+
+    def fits(at: int) -> int:
+        """Where the record at `at` ends, 0 if it can't be one."""
+        then, fraction, captured, wire = unpack(data, at)
+        good = 0 < captured <= longest and captured <= wire <= _LONGEST and fraction < 1_000_000 * divisor
+        return at + _HEADER + captured if good and (not seconds or abs(then - seconds) < 86_400) else 0
+
+    while True:
+        window.fill(at, CHUNK)
+        data = window.data
+        size = len(data)
+        # A candidate can be judged if all of it and the header behind it are there.
+        last = size - _HEADER if window.ended else size - longest - 2 * _HEADER
+        for candidate in _candidates(data, 1, last, order, seconds):
+            end = fits(candidate)
+            if end and ((end == size and window.ended) or (end + _HEADER <= size and fits(end))):
+                return candidate
+        if window.ended or not seconds:
+            return -1
+        at = max(last, 1)
+
+
+_LONGEST: Final = 1 << 24
+
+
+def _candidates(data: bytes, start: int, last: int, order: str, seconds: int) -> Iterator[int]:
+    """Offsets from `start` to `last` at which a time within a day of `seconds` may begin, if that is known."""
+    if not seconds:
+        yield from range(start, last + 1)
+        return
+    high = seconds >> 16
+    shift = 2 if order == "<" else 0
+    patterns = (
+        re.escape(struct.pack(order + "H", part & 0xFFFF)) for part in (high - 2, high - 1, high, high + 1, high + 2)
+    )
+    for found in re.compile(b"(?=" + b"|".join(patterns) + b")").finditer(data, start + shift):
+        if found.start() - shift > last:
+            return
+        yield found.start() - shift

@@ -1,0 +1,250 @@
+# TCP streams put together by sequence number, one direction each: what one side sent is read without the other.
+#
+# Positions in a stream are unwrapped: integers that go on counting where the 32-bit sequence number starts again. A
+# stream whose SYN was captured knows where it begins. One joined in the middle doesn't: its first segments wait, like
+# those behind a hole, for others that may be out of order, and then it begins with the lowest. A hole is given up when
+# it has been open for `stream_wait` of capture time, or when too much waits behind it, or at the end of the input.
+#
+# The first copy of a byte wins. A message's time is that of the packet with its last byte, so order doesn't matter.
+"""TCP reassembly."""
+
+from __future__ import annotations
+
+import bisect
+import functools
+import operator
+from typing import TYPE_CHECKING, Final
+
+from sipcdr.builder import Position
+
+from ._framing import Framer
+from ._sip import FIRST_BYTE, is_start_line
+
+if TYPE_CHECKING:
+    from ._dissect import Dissector
+    from ._layers import Packet
+    from ._limits import Limits
+    from ._tally import Tally
+
+_FIN, _SYN, _RST = 1, 2, 4
+_OVERHEAD: Final = 128
+_FAR: Final = 1 << 24  # no window is so wide: another connection between the same ports
+
+_Segment = tuple[int, int, bytes, int, Position]
+"""Offset, end when it was sent, bytes captured, time, position."""
+_offset = operator.itemgetter(0)
+
+
+class _Stream:
+    """One direction of a connection. `next`: the offset that comes next, None while it isn't known."""
+
+    __slots__ = ("anchor", "end", "foreign", "framer", "held", "last", "next", "pending", "pending_size", "since")
+
+    def __init__(self, framer: Framer) -> None:
+        self.framer = framer
+        self.anchor = 0
+        self.next: int | None = None
+        self.end: int | None = None
+        self.foreign = ""
+        self.pending: list[_Segment] = []
+        self.pending_size = 0
+        self.held = 0
+        self.last = 0
+        self.since = 0
+
+    def offset(self, sequence: int) -> int:
+        """A sequence number as a position: the one nearest to where the stream is."""
+        return self.anchor + ((sequence - self.anchor + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+
+
+class Streams:
+    """All directions of TCP connections of a capture, within bounds."""
+
+    def __init__(self, dissector: Dissector, tally: Tally, limits: Limits) -> None:
+        self._dissector = dissector
+        self._tally = tally
+        self._limits = limits
+        self._held = 0
+        # Both in the order of use: the first is the oldest.
+        self._streams: dict[bytes, _Stream] = {}
+        self._waiting: dict[bytes, _Stream] = {}
+
+    def segment(self, packet: Packet, header: int) -> None:
+        """Take in the TCP segment at `packet.at` whose header is that long."""
+        data, at, time = packet.data, packet.at, packet.time
+        flags = data[at + 13]
+        if self._waiting:
+            self._expire_holes(time)
+        start = at + header
+        length = packet.whole - start
+        if length <= 0 and not flags & (_FIN | _SYN | _RST):
+            self._tally.counts["TCP without data"] += 1
+            return
+        key = packet.source + packet.destination + data[at : at + 4]
+        stream = self._streams.pop(key, None)
+        sequence = int.from_bytes(data[at + 4 : at + 8], "big")
+        if stream is None:
+            if length <= 0 and not flags & _SYN:
+                return
+            stream = self._new(packet, time)
+            stream.anchor = sequence
+        self._streams[key] = stream
+        stream.last = time
+        if flags & _SYN:
+            sequence = sequence + 1 & 0xFFFFFFFF
+        offset = stream.offset(sequence)
+        if flags & _SYN and (stream.next is None or not 0 <= stream.next - offset < _FAR):
+            # Where the stream begins; if one is under way, another connection does.
+            if stream.next is not None:
+                self._finish(key, stream)
+                stream.foreign = ""
+            stream.next = stream.anchor = offset
+        elif stream.next is not None and abs(offset - stream.next) > _FAR:
+            self._finish(key, stream)
+            stream.next = None
+            stream.anchor = offset
+        if stream.foreign and not self._ours_after_all(stream, data, start, packet.end, offset):
+            return
+        if length > 0:
+            self._data(stream, offset, length, data[start : packet.end], packet)
+        if flags & (_FIN | _RST):
+            stream.end = offset + max(length, 0)
+        self._advance(key, stream, packet)
+
+    def flush(self) -> None:
+        """Give out what all streams hold: the input has ended."""
+        for key, stream in self._streams.items():
+            self._finish(key, stream)
+        self._streams.clear()
+
+    def _new(self, packet: Packet, time: int) -> _Stream:
+        dissector = self._dissector
+        streams = self._streams
+        while streams:
+            key, oldest = next(iter(streams.items()))
+            full = len(streams) >= self._limits.streams
+            if not full and oldest.last >= time - self._limits.stream_idle:
+                break
+            if full:
+                self._limit(packet, f"more than {self._limits.streams} TCP streams")
+            self._finish(key, oldest)
+            del streams[key]
+        ports = packet.data[packet.at : packet.at + 4]
+        source = dissector.endpoint(packet.source, int.from_bytes(ports[:2], "big"))
+        destination = dissector.endpoint(packet.destination, int.from_bytes(ports[2:], "big"))
+        emit = functools.partial(dissector.stream_message, source, destination)
+        return _Stream(Framer(self._limits, emit))
+
+    def _ours_after_all(self, stream: _Stream, data: bytes, start: int, end: int, offset: int) -> bool:
+        """Whether a stream that was taken for something else goes on with a start line of SIP."""
+        if start < end and FIRST_BYTE[data[start]] and stream.foreign != _TLS:
+            line_end = data.find(b"\n", start, end)
+            if line_end > 0 and is_start_line(data[start:line_end]):
+                stream.foreign = ""
+                stream.next = stream.anchor = offset
+                return True
+        self._tally.counts[stream.foreign] += 1
+        return False
+
+    def _data(self, stream: _Stream, offset: int, length: int, data: bytes, packet: Packet) -> None:
+        end = offset + length
+        expected = stream.next
+        if expected is not None:
+            if end <= expected:
+                self._tally.counts["TCP segments sent again"] += 1
+                return
+            if offset <= expected and not stream.pending:
+                self._deliver(stream, expected, (offset, end, data, packet.time, packet.position))
+                return
+        if not stream.pending:
+            stream.since = packet.time
+        bisect.insort(stream.pending, (offset, end, data, packet.time, packet.position), key=_offset)
+        stream.pending_size += len(data) + _OVERHEAD
+
+    def _deliver(self, stream: _Stream, expected: int, segment: _Segment) -> None:
+        """Hand the framer what is new of a segment that holds the expected offset."""
+        offset, end, data, time, position = segment
+        fresh = data[expected - offset :] if expected > offset else data
+        if stream.framer.idle == 0 and len(stream.framer) == 0 and fresh[:2] in (b"\x16\x03", b"\x17\x03"):
+            stream.foreign = _TLS
+            self._tally.counts[_TLS] += 1
+        elif fresh:
+            stream.framer.feed(fresh, time, position)
+            if stream.framer.idle > self._limits.foreign:
+                stream.foreign = _FOREIGN
+                stream.framer.end()
+        if offset + len(data) < end:
+            self._tally.counts["cut by the snap length"] += 1
+            stream.framer.gap()
+        stream.next = stream.anchor = end
+
+    def _advance(self, key: bytes, stream: _Stream, packet: Packet) -> None:
+        """Deliver what is no longer waiting, and see that what still is stays within bounds."""
+        self._drain(stream, packet.time)
+        while stream.pending and stream.pending_size > self._limits.stream:
+            self._limit(packet, "TCP segments that wait for others")
+            self._give_up(stream, packet.time)
+        self._account(key, stream)
+        while self._held > self._limits.streams_held:
+            self._limit(packet, "TCP streams that wait for segments")
+            oldest_key, oldest = next(iter(self._streams.items()))
+            self._finish(oldest_key, oldest)
+            del self._streams[oldest_key]
+
+    def _drain(self, stream: _Stream, time: int) -> None:
+        pending = stream.pending
+        if stream.next is not None and pending:
+            taken = 0
+            for segment in pending:
+                if segment[0] > stream.next:
+                    break
+                taken += 1
+                stream.pending_size -= len(segment[2]) + _OVERHEAD
+                if segment[1] > stream.next:
+                    self._deliver(stream, stream.next, segment)
+            if taken:
+                del pending[:taken]
+                stream.since = time
+        if stream.end is not None and stream.next is not None and stream.next >= stream.end:
+            stream.framer.end()
+            stream.end = None
+
+    def _give_up(self, stream: _Stream, time: int) -> None:
+        """Go on behind a hole."""
+        if stream.next is not None:
+            self._tally.counts["TCP gap"] += 1
+            stream.framer.gap()
+        stream.next = stream.anchor = stream.pending[0][0]
+        self._drain(stream, time)
+
+    def _finish(self, key: bytes, stream: _Stream) -> None:
+        """Give out what a stream holds."""
+        while stream.pending:
+            self._give_up(stream, stream.last)
+        stream.framer.end()
+        stream.end = None
+        self._account(key, stream)
+
+    def _account(self, key: bytes, stream: _Stream) -> None:
+        held = stream.pending_size + len(stream.framer)
+        self._held += held - stream.held
+        stream.held = held
+        self._waiting.pop(key, None)
+        if stream.pending:
+            self._waiting[key] = stream
+
+    def _expire_holes(self, time: int) -> None:
+        before = time - self._limits.stream_wait
+        while self._waiting:
+            key, stream = next(iter(self._waiting.items()))
+            if stream.since >= before:
+                return
+            self._give_up(stream, time)
+            self._account(key, stream)
+
+    def _limit(self, packet: Packet, reason: str) -> None:
+        self._tally.limit(packet.position.source, packet.position.number, reason)
+
+
+_TLS: Final = "TLS records"
+_FOREIGN: Final = "TCP without SIP"
