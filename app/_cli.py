@@ -1,0 +1,114 @@
+"""The command line. Libraries are imported by the command that needs them, so that `--version` is quick."""
+
+from __future__ import annotations
+
+import re
+import sys
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from ._status import ALL_READ, INTERRUPTED, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class _Commands(click.Group):
+    """A group that reports errors in one line each."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        try:
+            status = super().main(args, prog_name or "sipcdr", complete_var, standalone_mode=False, **extra)
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            status = error.exit_code
+        except click.UsageError as error:
+            command = error.ctx.command_path if error.ctx else "sipcdr"
+            say(f"{error.format_message().rstrip('.')} (see {command} --help)")
+            status = error.exit_code
+        except click.ClickException as error:
+            say(error.format_message())
+            status = error.exit_code
+        except click.Abort:
+            status = INTERRUPTED
+        if standalone_mode:
+            sys.exit(status or ALL_READ)
+        return status
+
+
+class _Time(click.ParamType[int]):
+    """A moment: ISO 8601 with or without a zone (then UTC), or seconds since 1970; microseconds UTC."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            # Eight digits are a date of ISO 8601's basic format.
+            if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", value) and not re.fullmatch("[0-9]{8}", value):
+                return int(Decimal(value) * 1_000_000)
+            moment = datetime.fromisoformat(value)
+            if moment.tzinfo is None:
+                moment = moment.replace(tzinfo=UTC)
+            return (moment - _EPOCH) // timedelta(microseconds=1)
+        except (ValueError, OverflowError):
+            self.fail(
+                f"{value!r} is no time: write 2026-11-23T08:00:00, with Z or +01:00, or seconds since 1970", param, ctx
+            )
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="sipcdr", message="%(prog)s %(version)s")
+def main() -> None:
+    """Turn SIP signalling into call detail records (Skype for Business CDR schema)."""
+
+
+@main.command(
+    epilog="""\b
+Examples:
+  sipcdr replay call.pcap               into sqlite:///sipcdr.db, and show
+  sipcdr replay call.pcap --to none     only show the sessions
+  sipcdr replay captures/ --caller ann --since 2026-11-23T08:00
+  tcpdump -i eth0 -w - udp | sipcdr replay - --to none --format json
+
+Exit status: 0 all was read; 1 some input was damaged or could not be read; 2 usage;
+3 the database refused; 130 interrupted."""
+)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(allow_dash=True))
+@click.option("--to", "url", metavar="URL|none", default="sqlite:///sipcdr.db", show_default=True,
+              help="The database, as an SQLAlchemy URL; none only shows the sessions.")  # fmt: skip
+@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True,
+              help="How sessions are printed: for people, one JSON object a line, or CSV.")  # fmt: skip
+@click.option("--since", type=_Time(), metavar="T", help="Read messages from this time on (ISO 8601 or epoch).")
+@click.option("--until", type=_Time(), metavar="T", help="Read messages before this time.")
+@click.option("--caller", metavar="U", help="Only calls of this caller: an address or its user part.")
+@click.option("--callee", metavar="U", help="Only calls to this callee, reached or dialled.")
+@click.option("--call-id", metavar="ID", help="Only the call with this Call-ID.")
+@click.option("--quiet", is_flag=True, help="No progress bar and no summary.")
+@click.option("--no-ddl", is_flag=True, help="Don't make or upgrade the tables.")
+@click.pass_context
+def replay(
+    ctx: click.Context, /, *, paths: tuple[str, ...], url: str, form: str, quiet: bool, no_ddl: bool, **chosen: Any
+) -> None:
+    """Write the calls of captures to a database, and show the sessions.
+
+    PATH is a file (pcap or pcapng), a folder, a glob, or - for standard input; several are read as one, by time.
+    Replaying a capture again changes nothing.
+    """
+    from ._command import run_replay
+
+    since, until = chosen["since"], chosen["until"]
+    if since is not None and until is not None and since >= until:
+        raise click.UsageError("--since must be before --until", ctx)
+    ctx.exit(run_replay(paths, url=url, form=form, quiet=quiet, ddl=not no_ddl, **chosen))

@@ -1,0 +1,150 @@
+"""The command `replay`: from options to an exit status, with what is printed on the way."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sqlite3
+import sys
+from contextlib import closing, suppress
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+
+from sipcdr.ingest import Inputs, Tally
+from sipcdr.sinks import Sink, SinkError
+
+from ._figures import Figures
+from ._progress import progress_bar
+from ._records import csv_lines, json_lines
+from ._replay import REFUSED_CALLS, replay_alone, replay_into, stored
+from ._select import Selection, address
+from ._spool import Spool
+from ._status import ALL_READ, INTERRUPTED, NOT_ALL_READ, REFUSED, USAGE, say
+from ._table import table_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from ._records import Record
+
+
+def run_replay(
+    paths: Sequence[str],
+    *,
+    url: str,
+    form: str,
+    quiet: bool,
+    ddl: bool,
+    since: int | None,
+    until: int | None,
+    caller: str | None,
+    callee: str | None,
+    call_id: str | None,
+) -> int:
+    """Replay captures and print their sessions; returns the exit status."""
+    selection = Selection(
+        since=since,
+        until=until,
+        caller=None if caller is None else address(caller),
+        callee=None if callee is None else address(callee),
+        call_id=call_id,
+    )
+    figures = Figures(Tally())
+    inputs = Inputs(paths, tally=figures.tally)
+    try:
+        if url == "none":
+            # Sessions are printed while the bar would run: on one terminal they would be in each other's way.
+            with progress_bar(inputs, figures, wanted=not quiet and not sys.stdout.isatty()) as tick:
+                status = _print(figures.shown(replay_alone(inputs, selection, figures, tick=tick)), form)
+        else:
+            status = _into_database(url, ddl, inputs, selection, figures, form=form, quiet=quiet)
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+        say("interrupted" + _committed(url, figures))
+    except sqlite3.Error as error:
+        status = REFUSED
+        say(f"the temporary file (TMPDIR says where): {error}" + _committed(url, figures))
+    for line in figures.problems():
+        say(line)
+    outcome = figures.outcome
+    if outcome.refused:
+        say(f"the database refused {outcome.refused:,} calls: they are in {REFUSED_CALLS}, with the reasons")
+    for damaged in outcome.damaged.values():
+        say(f"stored call {damaged.call_key}: {damaged.reason}; its rows were left alone")
+    if not quiet:
+        for line in figures.summary():
+            click.echo(line, err=True)
+    if status != ALL_READ:
+        return status
+    if outcome.refused or outcome.damaged:
+        return REFUSED
+    return NOT_ALL_READ if figures.tally.problem_count else ALL_READ
+
+
+def _into_database(
+    url: str, ddl: bool, inputs: Inputs, selection: Selection, figures: Figures, *, form: str, quiet: bool
+) -> int:
+    try:
+        with closing(Sink.open(url, ddl=ddl)) as sink, Spool() as spool:
+            with progress_bar(inputs, figures, wanted=not quiet) as tick:
+                replay_into(sink, inputs, selection, figures, spool, tick=tick)
+            return _print(figures.shown(stored(sink, selection, spool)), form)
+    except SinkError as error:
+        say(f"{_without_password(url)}: {error}" + _committed(url, figures))
+        return USAGE if isinstance(error.__cause__, ImportError) else REFUSED
+
+
+def _print(records: Iterable[Record], form: str) -> int:
+    """Write records to standard output; a reader who goes before the end is no error."""
+    out = click.get_binary_stream("stdout")
+    encoding = "utf-8"
+    if form == "json":
+        lines = json_lines(records)
+    elif form == "csv":
+        lines = csv_lines(records)
+    else:
+        lines = _table(records)
+        encoding = sys.stdout.encoding
+    for line in chain(lines, [None]):
+        try:
+            if line is None:
+                out.flush()
+            else:
+                out.write(line.encode(encoding, "backslashreplace"))
+        except OSError as error:
+            _close_stdout()
+            # Windows says EINVAL where others say EPIPE.
+            if error.errno == errno.EPIPE or (os.name == "nt" and error.errno == errno.EINVAL):
+                break
+            say(f"can't print the sessions: {error.strerror}")
+            return NOT_ALL_READ
+    return ALL_READ
+
+
+def _table(records: Iterable[Record]) -> Iterator[str]:
+    """The table for the terminal that standard output is, or plain and as wide as it needs where it is none."""
+    console = Console()
+    width = console.width if console.is_terminal or "COLUMNS" in os.environ else None
+    return table_lines(records, width, colors=console.color_system is not None and not console.legacy_windows)
+
+
+def _committed(url: str, figures: Figures) -> str:
+    """What an end before the end leaves, and how to go on."""
+    if url == "none":
+        return ""
+    calls = figures.outcome.calls + figures.outcome.unchanged
+    return f"; {calls:,} calls are committed and stay; the same command again adds the rest and doubles nothing"
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
+
+
+def _close_stdout() -> None:
+    """Let nothing be written to standard output any more, not even at the interpreter's end."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

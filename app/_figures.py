@@ -1,0 +1,113 @@
+"""`Figures`: what a run has read, written and skipped, and the summary of it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from ._codes import NAMES
+from ._records import visible
+from ._write import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from sipcdr.builder import SipMessage
+    from sipcdr.ingest import Tally
+
+    from ._records import Record
+
+METHODS: Final = frozenset(
+    {"INVITE", "ACK", "BYE", "CANCEL", "PRACK", "UPDATE", "INFO", "MESSAGE", "REGISTER", "OPTIONS"}
+    | {"SUBSCRIBE", "NOTIFY", "REFER", "PUBLISH", "SERVICE"}
+)
+"""Methods that are counted by name."""
+_SAMPLE: Final = 20
+
+
+class Figures:
+    """Counts of one run.
+
+    tally: what the readers count. requests, responses: messages by method. outcome: what was written, or shown where
+    there is no database, and what the derivation found odd. codes: sessions shown by response code.
+    """
+
+    def __init__(self, tally: Tally) -> None:
+        self.tally = tally
+        self.requests: Counter[str] = Counter()
+        self.responses: Counter[str] = Counter()
+        self.codes: Counter[int | None] = Counter()
+        self.outcome = Outcome()
+        self._began = time.monotonic()
+
+    def messages(self, batch: Iterable[SipMessage]) -> None:
+        """Count messages by method."""
+        for message in batch:
+            method = message.method if message.method in METHODS else "other methods"
+            (self.responses if message.status else self.requests)[method] += 1
+
+    def shown(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Pass records on, counting them by response code."""
+        for record in records:
+            code = record["ResponseCode"]
+            self.codes[code if isinstance(code, int) else None] += 1
+            yield record
+
+    @property
+    def sessions(self) -> int:
+        """Sessions written, or shown where there is no database."""
+        return self.outcome.inserted + self.outcome.updated
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has taken so far."""
+        return time.monotonic() - self._began
+
+    def summary(self) -> Iterator[str]:
+        """The lines of the summary, without line ends."""
+        tally = self.tally
+        seconds = self.seconds
+        yield (
+            f"read      {tally.packets:,} packets, {tally.messages:,} SIP messages in {seconds:.1f} s"
+            f" ({tally.messages / max(seconds, 0.001):,.0f} messages/s)"
+        )
+        for title, counts in (("requests", self.requests), ("responses", self.responses)):
+            if counts:
+                yield f"{title:9} " + _listed(counts)
+        outcome = self.outcome
+        if outcome.calls or outcome.unchanged:
+            yield (
+                f"written   {outcome.calls:,} calls, {outcome.unchanged:,} more had nothing new;"
+                f" sessions {outcome.inserted:,} new, {outcome.updated:,} updated, {outcome.deleted:,} deleted"
+            )
+        codes = sorted(self.codes.items(), key=lambda item: item[0] or 0)
+        yield f"sessions  {self.codes.total():,} shown" + "".join(
+            f"{', ' if at else ': '}{_code(code)} {count:,}" for at, (code, count) in enumerate(codes)
+        )
+        odd = tally.counts + outcome.counts
+        if outcome.frozen:
+            odd["calls whose stored facts were purged, left as they are"] = outcome.frozen
+        for reason, count in sorted(odd.items()):
+            yield f"noted     {visible(reason)}: {count:,}"
+
+    def problems(self) -> Iterator[str]:
+        """What could not be read, a line each, without line ends; files named with frame and byte."""
+        for problem in self.tally.problems[:_SAMPLE]:
+            place = visible(problem.source)
+            if problem.frame > 0:
+                place += f", frame {problem.frame}"
+            if problem.offset >= 0:
+                place += f", byte {problem.offset}"
+            yield f"{place}: {visible(problem.reason)}"
+        more = self.tally.problem_count - _SAMPLE
+        if more > 0:
+            yield f"and {more:,} more problems"
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
+
+
+def _code(code: int | None) -> str:
+    return "no response" if code is None else f"{code} {NAMES.get(code, '')}".rstrip()

@@ -1,0 +1,53 @@
+"""The progress bar of a replay: bytes, messages, sessions, rate and time left, on a terminal's standard error."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sipcdr.ingest import Inputs
+
+    from ._figures import Figures
+
+_SECONDS: Final = 0.1
+
+
+@contextmanager
+def progress_bar(inputs: Inputs, figures: Figures, *, wanted: bool) -> Iterator[Callable[[], None]]:
+    """Show a bar while the context lasts; what is given is to be called now and then."""
+    console = Console(stderr=True)
+    if not wanted or not console.is_terminal:
+        yield lambda: None
+        return
+    bar = Progress(
+        BarColumn(None),
+        DownloadColumn(binary_units=True),
+        TextColumn("{task.fields[figures]}"),
+        TimeRemainingColumn(compact=True),
+        console=console,
+        transient=True,
+        auto_refresh=False,
+    )
+    task = bar.add_task("", total=inputs.total_bytes, figures="")
+    due = 0.0
+
+    def tick() -> None:
+        nonlocal due
+        now = time.monotonic()
+        if now < due:
+            return
+        due = now + _SECONDS
+        messages = figures.tally.messages
+        rate = messages / max(figures.seconds, 0.001)
+        shown = f"{messages:,} messages ({rate:,.0f}/s), {figures.sessions:,} sessions"
+        bar.update(task, completed=inputs.bytes_done, figures=shown, refresh=True)
+
+    with bar:
+        yield tick
