@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from . import _pcap
+from . import _pcap, _pcapng
 from ._errors import NotACapture
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ Reader = Callable[["Window", "Tally", "Limits"], Iterator[_pcap.Record]]
 
 READERS: Final[dict[bytes, Reader]] = {
     **dict.fromkeys(_pcap.MAGIC, _pcap.records),
+    _pcapng.MAGIC: _pcapng.records,
 }
 
 _OTHERS: Final = (
