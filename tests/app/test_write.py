@@ -14,7 +14,7 @@ import zstandard
 
 import sipcdr.app._write as module
 from sipcdr.app._write import CONFLICTS, Outcome, Refusals, Retry, match, write_calls
-from sipcdr.builder import Call, Rules, SessionDetails, call_key
+from sipcdr.builder import Call, Rules, SessionDetails, call_key, sessions
 from sipcdr.sinks import (
     SessionKey,
     Sink,
@@ -29,7 +29,7 @@ from sipcdr.sinks import (
 from tests.scenarios.derivation import calls_of
 from tests.scenarios.every import NUMBERS, SCENARIOS
 from tests.scenarios.notation import messages
-from tests.sinks.rows import assert_whole, at, details, execute, query, url
+from tests.sinks.rows import assert_whole, at, details, execute, url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -66,6 +66,9 @@ class Run:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.sink = Sink.open(f"{url(path)}?timeout=0.05")
+        # A program other than ours, which waits for no disk.
+        self.direct = sqlite3.connect(path)
+        self.direct.execute("PRAGMA synchronous = OFF")
         self.refused = path.with_name("refused.jsonl")
         self.waits: list[float] = []
         self.outcome = Outcome()
@@ -87,27 +90,34 @@ class Run:
 
     def clear(self) -> None:
         """Delete all sessions and calls."""
-        with closing(sqlite3.connect(self.path)) as connection, connection:
+        with self.direct:
             for table in ("SessionDetails", "Media", "Dialogs", "sipcdr_references", "sipcdr_calls"):
-                connection.execute(f"DELETE FROM {table}")
+                self.direct.execute(f"DELETE FROM {table}")
+
+    def query(self, text: str) -> list[tuple[Any, ...]]:
+        """What is in the file."""
+        return self.direct.execute(text).fetchall()
+
+    def close(self) -> None:
+        """Close the file, which must be whole."""
+        self.sink.close()
+        self.direct.close()
+        assert_whole(self.path)
 
     def everything(self) -> dict[str, list[tuple[Any, ...]]]:
         """All rows of all tables."""
-        names = query(self.path, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
-        return {name: query(self.path, f"SELECT * FROM {name}") for (name,) in names}
+        names = self.query("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+        return {name: self.query(f"SELECT * FROM {name}") for (name,) in names}
 
     def meaning(self, call_ids: set[bytes]) -> list[Any]:
         """What the rows say, with every key read as the ExternalId that it stands for."""
         dialogs = {
             (time, seq): external_id
-            for time, seq, external_id in query(
-                self.path, "SELECT SessionIdTime, SessionIdSeq, ExternalId FROM Dialogs"
-            )
+            for time, seq, external_id in self.query("SELECT SessionIdTime, SessionIdSeq, ExternalId FROM Dialogs")
         }
         replaced = {
             dialogs[time, seq]: None if other_time is None else dialogs[other_time, other_seq]
-            for time, seq, other_time, other_seq in query(
-                self.path,
+            for time, seq, other_time, other_seq in self.query(
                 "SELECT SessionIdTime, SessionIdSeq, ReplaceDialogIdTime, ReplaceDialogIdSeq FROM SessionDetails",
             )
         }
@@ -122,10 +132,10 @@ class Run:
             for key in call.keys
         ]
         tables = [
-            sorted((dialogs[time, seq], *rest) for time, seq, *rest in query(self.path, f"SELECT * FROM {table}"))
+            sorted((dialogs[time, seq], *rest) for time, seq, *rest in self.query(f"SELECT * FROM {table}"))
             for table in ("Media", "sipcdr_references")
         ]
-        facts = query(self.path, "SELECT CallKey, FirstTime, LastTime, Facts FROM sipcdr_calls ORDER BY 1")
+        facts = self.query("SELECT CallKey, FirstTime, LastTime, Facts FROM sipcdr_calls ORDER BY 1")
         return [shown, sorted(dialogs.values()), sorted(replaced.items()), stored, tables, facts]
 
 
@@ -134,8 +144,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
     """An empty database; whatever a test did, it is whole afterwards."""
     made = Run(tmp_path / "cdr.db")
     yield made
-    made.sink.close()
-    assert_whole(made.path)
+    made.close()
 
 
 @pytest.fixture(scope="module")
@@ -144,8 +153,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Run, Run]]:
     made = tuple(Run(tmp_path_factory.mktemp("runs") / "cdr.db") for _ in range(2))
     yield (made[0], made[1])
     for each in made:
-        each.sink.close()
-        assert_whole(each.path)
+        each.close()
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -212,7 +220,7 @@ def test_step_1_compresses_with_the_format_in_front(run: Run) -> None:
     """Facts are the call's bytes in a Zstandard frame behind a byte that says so."""
     call = call_of(*ANSWERED)
     run.write([call])
-    ((facts,),) = query(run.path, "SELECT Facts FROM sipcdr_calls")
+    ((facts,),) = run.query("SELECT Facts FROM sipcdr_calls")
     assert facts[0] == 1
     assert zstandard.decompress(facts[1:]) == bytes(call)
 
@@ -354,13 +362,12 @@ def test_a_full_disk_ends_at_once(run: Run) -> None:
 
 def refuses(run: Run, monkeypatch: pytest.MonkeyPatch, call_id: bytes, **columns: Any) -> None:
     """Let the derivation give a row of this call that the database doesn't take."""
-    derive = module.sessions
 
-    def sessions(call: Call, *arguments: Any) -> list[SessionDetails]:
-        rows = derive(call, *arguments)
+    def derived(call: Call, *arguments: Any) -> list[SessionDetails]:
+        rows = sessions(call, *arguments)
         return [details(1, call.call_id.decode(), **columns)] if call.call_id == call_id else rows
 
-    monkeypatch.setattr(module, "sessions", sessions)
+    monkeypatch.setattr(module, "sessions", derived)
 
 
 def test_data_that_the_database_refuses(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -376,7 +383,7 @@ def test_data_that_the_database_refuses(run: Run, monkeypatch: pytest.MonkeyPatc
     assert "CHECK constraint failed" in record["reason"]
     assert record["rows"][0]["IsUser1Internal"] == 7
     assert zstandard.decompress(base64.b64decode(record["facts"])[1:]) == bytes(bad)
-    assert query(run.path, "SELECT Position FROM sipcdr_positions WHERE Source = 'topic'") == [(99,)]
+    assert run.query("SELECT Position FROM sipcdr_positions WHERE Source = 'topic'") == [(99,)]
     assert list(run.sink.sessions([bad.call_id])) == []
 
 
@@ -387,10 +394,10 @@ def test_only_the_last_part_carries_positions(run: Run, monkeypatch: pytest.Monk
     refuses(run, monkeypatch, calls[place].call_id, server="\ud800")
     with pytest.raises(SinkFull):
         run.write(calls, Part(run.sink, 3), positions=[StoredPosition("topic", "0", 99)])
-    assert query(run.path, "SELECT COUNT(*) FROM sipcdr_positions") == [(1,)]
+    assert run.query("SELECT COUNT(*) FROM sipcdr_positions") == [(1,)]
     run.write(calls, positions=[StoredPosition("topic", "0", 99)])
-    assert query(run.path, "SELECT Position FROM sipcdr_positions WHERE Source = 'topic'") == [(99,)]
-    assert query(run.path, "SELECT COUNT(*) FROM SessionDetails") == [(9,)]
+    assert run.query("SELECT Position FROM sipcdr_positions WHERE Source = 'topic'") == [(99,)]
+    assert run.query("SELECT COUNT(*) FROM SessionDetails") == [(9,)]
 
 
 class Part:
@@ -447,13 +454,13 @@ def test_stored_facts_that_do_not_decode(run: Run, name: str) -> None:
     with closing(sqlite3.connect(run.path)) as connection, connection:
         connection.execute("UPDATE sipcdr_calls SET Facts = ?", (DAMAGED[name],))
     key = call_key(ANSWERED[0].call_id)
-    before = query(run.path, "SELECT * FROM SessionDetails")
+    before = run.query("SELECT * FROM SessionDetails")
     outcome = run.write([call_of(*ANSWERED), other("2")])
     (damaged,) = outcome.damaged.values()
     assert damaged.call_key == key.hex()
     assert damaged.reason
-    assert query(run.path, "SELECT * FROM SessionDetails WHERE InviteTime < '2026-11-24' LIMIT 1") == before
-    assert query(run.path, "SELECT COUNT(*) FROM SessionDetails") == [(2,)]
+    assert run.query("SELECT * FROM SessionDetails WHERE InviteTime < '2026-11-24' LIMIT 1") == before
+    assert run.query("SELECT COUNT(*) FROM SessionDetails") == [(2,)]
 
 
 def test_what_the_derivation_counts_is_counted_once(run: Run) -> None:
