@@ -76,6 +76,8 @@ def run_replay(
     for damaged in outcome.damaged.values():
         say(f"stored call {damaged.call_key}: {damaged.reason}; its rows were left alone")
     if not quiet:
+        if sys.stdout.isatty():
+            click.echo(err=True)
         for line in figures.summary():
             click.echo(line, err=True)
     if status != ALL_READ:
@@ -100,7 +102,7 @@ def _into_database(
 
 def _print(records: Iterable[Record], form: str) -> int:
     """Write records to standard output; a reader who goes before the end is no error."""
-    out = click.get_binary_stream("stdout")
+    out = sys.stdout.buffer
     encoding = "utf-8"
     if form == "json":
         lines = json_lines(records)

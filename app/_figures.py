@@ -24,6 +24,7 @@ METHODS: Final = frozenset(
 )
 """Methods that are counted by name."""
 _SAMPLE: Final = 20
+_REFUSED: Final = 5
 
 
 class Figures:
@@ -90,6 +91,8 @@ class Figures:
             odd["calls whose stored facts were purged, left as they are"] = outcome.frozen
         for reason, count in sorted(odd.items()):
             yield f"noted     {visible(reason)}: {count:,}"
+        for refused in tally.refused[:_REFUSED]:
+            yield f"refused   {visible(refused.source)}, frame {refused.frame}: {visible(refused.reason)}"
 
     def problems(self) -> Iterator[str]:
         """What could not be read, a line each, without line ends; files named with frame and byte."""
@@ -97,7 +100,7 @@ class Figures:
             place = visible(problem.source)
             if problem.frame > 0:
                 place += f", frame {problem.frame}"
-            if problem.offset >= 0:
+            if problem.offset > 0:
                 place += f", byte {problem.offset}"
             yield f"{place}: {visible(problem.reason)}"
         more = self.tally.problem_count - _SAMPLE

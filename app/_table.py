@@ -1,4 +1,4 @@
-"""The table of sessions for people: readable at 80 columns, with more in it at 120 and 160.
+"""The table of sessions for people: readable at 80 columns, with more in it at 110 and 150.
 
 Lines are made one by one, as a replay may print a hundred thousand; widths follow the first `SAMPLE` records.
 """
@@ -46,7 +46,7 @@ def _time(value: object, length: int) -> str:
 
 
 def _user(value: object) -> str:
-    return "-" if value is None else visible(str(value))
+    return "-" if value is None else visible(str(value).removesuffix(";user=phone"))
 
 
 def _code(record: Record) -> str:
@@ -56,7 +56,7 @@ def _code(record: Record) -> str:
 
 def _result(record: Record) -> str:
     code = record["ResponseCode"]
-    return "-" if not isinstance(code, int) else f"{code} {NAMES.get(code, '')}".rstrip()
+    return NAMES.get(code, "-") if isinstance(code, int) else "-"
 
 
 def _answered(record: Record) -> bool:
@@ -90,41 +90,46 @@ def _duration(record: Record) -> str:
     return "no end" if end is None else _span(record["ResponseTime"], end)
 
 
+# Shorter than in MediaList, and as plain.
+_MEDIA: Final = {"File Transfer": "File", "Remote Assistance": "Remote", "Application Sharing": "Sharing"}
+
+
 def _media(record: Record) -> str:
     media = record["Media"]
     if not isinstance(media, list) or not media:
         return "-"
-    messages = f" {record['User1MessageCount']}/{record['User2MessageCount']}"
-    return ", ".join(name + messages if name == "IM" else name for name in media)
+    messages = f"IM {record['User1MessageCount']}/{record['User2MessageCount']}"
+    return ", ".join(messages if name == "IM" else _MEDIA.get(name, name) for name in media)
 
 
 def _notes(record: Record) -> str:
     notes = []
     target = record["TargetUser"]
     if target is not None and target != record["User2"]:
-        notes.append(f"dialled {target}")
+        notes.append(f"dialled {_user(target)}")
     if record["OnBehalfOf"] is not None:
-        notes.append(f"for {record['OnBehalfOf']}")
+        notes.append(f"for {_user(record['OnBehalfOf'])}")
     if record["ReferredBy"] is not None:
-        notes.append(f"referred by {record['ReferredBy']}")
+        notes.append(f"referred by {_user(record['ReferredBy'])}")
     if record["ReplaceDialogIdTime"] is not None:
-        notes.append("replaces " + _time(record["ReplaceDialogIdTime"], 23))
+        notes.append(f"took over the call of {_time(record['ReplaceDialogIdTime'], 19)}")
     if record["DiagnosticId"]:
         notes.append(f"diagnostic {record['DiagnosticId']}")
-    return visible(", ".join(notes)) or "-"
+    return ", ".join(notes)
 
 
 COLUMNS: Final[tuple[Column, ...]] = (
     Column("When (UTC)", lambda r: _time(r["InviteTime"], 19)),
-    Column("Caller", lambda r: _user(r["User1"]), least=12),
-    Column("Callee", lambda r: _user(r["User2"]), least=12),
+    Column("Caller", lambda r: _user(r["User1"]), least=14),
+    Column("Callee", lambda r: _user(r["User2"]), least=14),
     Column("Code", _code),
-    Column("Result", lambda r: _result(r)[4:] or "-", least=9, room=120),
-    Column("Wait", _wait, room=120, right=True),
+    Column("Result", _result, least=12, room=150),
+    Column("Wait", _wait, room=110, right=True),
     Column("Duration", _duration, right=True),
-    Column("Media", _media, least=5),
-    Column("Call-ID", lambda r: visible(str(r["CallId"])), least=16, room=120),
-    Column("Notes", _notes, least=16, room=160),
+    Column("Media", _media, least=11),
+    # Whole as long as may be: it is what the next command asks for.
+    Column("Call-ID", lambda r: visible(str(r["CallId"])), least=40, room=110),
+    Column("Notes", _notes, least=14, room=150),
 )
 
 

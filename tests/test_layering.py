@@ -27,7 +27,7 @@ OURS = {
     "app": {"sipcdr.builder", "sipcdr.ingest", "sipcdr.sinks"},
 }
 OTHERS = {
-    "ingest": {"msgspec"},
+    "ingest": {"msgspec", "kafka", "confluent_kafka"},
     "builder": {"msgspec"},
     "sinks": {"msgspec", "sqlalchemy"},
     "app": {"msgspec", "click", "rich", "zstandard"},

@@ -12,64 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipcdr.app._records import Record, csv_lines, iso, json_lines, record_of, text, visible
-from sipcdr.builder import SessionDetails
-from sipcdr.sinks import SESSION_COLUMNS, session_of
-
-# DESIGN: SessionDetails' columns in the order of the schema, look-ups by the name of their text, and four more.
-KEYS = [
-    "SessionIdTime",
-    "SessionIdSeq",
-    "CorrelationId",
-    "ReplaceDialogIdTime",
-    "ReplaceDialogIdSeq",
-    "User1",
-    "User2",
-    "User1EndpointId",
-    "User2EndpointId",
-    "TargetUser",
-    "SessionStartedBy",
-    "OnBehalfOf",
-    "ReferredBy",
-    "Server",
-    "Pool",
-    "ContentType",
-    "User1ClientVer",
-    "User2ClientVer",
-    "User1EdgeServer",
-    "User2EdgeServer",
-    "IsUser1Internal",
-    "IsUser2Internal",
-    "InviteTime",
-    "ResponseTime",
-    "ResponseCode",
-    "DiagnosticId",
-    "CallPriority",
-    "User1MessageCount",
-    "User2MessageCount",
-    "SessionEndTime",
-    "MediaTypes",
-    "User1Flag",
-    "User2Flag",
-    "CallFlag",
-    "Processed",
-    "LastModifiedTime",
-    "CallId",
-    "FromTag",
-    "ToTag",
-    "Media",
-]
-
-MORNING = 1_795_420_800_000_000
-
-
-def record(**values: object) -> Record:
-    """A record of a session with nothing in it but these values."""
-    row = SessionDetails(
-        call_id=b"c1", caller_tag=b"f1", callee_tag=b"", external_id=b"c1;f1;", pairs=(),
-        invite_time=MORNING, last_modified_time=MORNING,
-    )  # fmt: skip
-    return record_of(session_of(row)) | values  # type: ignore[operator]
+from sipcdr.app._records import Value, csv_lines, iso, json_lines, text, visible
+from sipcdr.sinks import SESSION_COLUMNS
+from tests.app.capture import KEYS, MORNING, record
 
 
 def test_a_record_has_the_columns_of_the_contract() -> None:
@@ -158,7 +103,7 @@ def test_visible(value: str, shown: str) -> None:
         ([], ""),
     ],
 )
-def test_csv_cells(value: object, cell: str) -> None:
+def test_csv_cells(value: Value, cell: str) -> None:
     """A spreadsheet takes no value for a formula; a phone number and a number stay as they are."""
     head, row = csv.reader(io.StringIO("".join(csv_lines([record(User1=value)]))))
     assert head == KEYS
@@ -188,7 +133,7 @@ def test_bytes_become_text(value: bytes) -> None:
 
 
 @given(st.lists(st.one_of(st.text(), st.none(), st.integers()), max_size=3))
-def test_csv_is_one_line_a_record(values: list[object]) -> None:
+def test_csv_is_one_line_a_record(values: list[Value]) -> None:
     """Whatever the values, a record stays one line of as many cells as there are names."""
     lines = "".join(csv_lines([record(User1=value) for value in values])).split("\n")
     assert len(lines) == len(values) + 2

@@ -6,7 +6,7 @@ import pytest
 
 from sipcdr.app._select import Selection, address
 from sipcdr.builder import Position, SipMessage
-from tests.app.test_records import record
+from tests.app.capture import record
 
 
 @pytest.mark.parametrize(
