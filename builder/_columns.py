@@ -7,9 +7,10 @@ the message that it read it from, which is what a row's provenance is made of.
 
 from __future__ import annotations
 
+import operator
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ._dialogs import chosen_final
 from ._facts import BYE, CANCEL, INFO, INVITE, KEYS, MESSAGE, countable
@@ -68,6 +69,8 @@ class Row:
 Rule = tuple[str, str, Callable[[Row], tuple[T, "Message"] | None]]
 """Its name, the header that it can't do without (or empty), and what it makes of a row."""
 Column = tuple[Rule[T], ...]
+Finding = tuple[str, T, "Message"]
+"""What a rule yielded: its name, the value, and the message that it read it from."""
 
 
 def derive(row: Row, column: Column[T]) -> T | None:
@@ -78,6 +81,26 @@ def derive(row: Row, column: Column[T]) -> T | None:
             if found is not None:
                 return found[0]
     return None
+
+
+def derive_bits(row: Row, column: Column[int]) -> int:
+    """The bits of all rules that yield some."""
+    bits = 0
+    for _, needed, rule in column:
+        if not needed or row.has(needed):
+            found = rule(row)
+            if found is not None:
+                bits |= found[0]
+    return bits
+
+
+def findings(row: Row, column: Column[T]) -> Iterator[Finding[T]]:
+    """What each rule yields that yields a value, in order of priority."""
+    for name, needed, rule in column:
+        if not needed or row.has(needed):
+            found = rule(row)
+            if found is not None:
+                yield name, *found
 
 
 def _start(session: Session) -> Message:
@@ -241,14 +264,14 @@ def _diagnostics(row: Row) -> tuple[int, Message] | None:
         cancels = [m for m in session.cancels if not m.status]
         candidates = [*([final] if final is not None else []), *cancels, *byes]
     for message in candidates:
-        number = diagnostic_id(message, row.counts)
-        if number is not None:
-            return number, message
+        found = diagnostic_of(message, row.counts)
+        if found is not None:
+            return found[0], message
     return None
 
 
-def diagnostic_id(message: Message, counts: Counter[str]) -> int | None:
-    """The number in a message's diagnostics headers: of its earliest fact with a valid one, header by header.
+def diagnostic_of(message: Message, counts: Counter[str]) -> tuple[int, str] | None:
+    """The number in a message's diagnostics headers, and that header: header by header, the earliest fact's first.
 
     MS-OCER section 2.2.1: ErrorId, an unsigned integer; OCS 2007 wrote `ErrorId.sub`.
     """
@@ -258,7 +281,7 @@ def diagnostic_id(message: Message, counts: Counter[str]) -> int | None:
             if value:
                 number = _leading_number(value)
                 if number is not None:
-                    return number
+                    return number, value
                 counts["malformed " + name] += 1
     return None
 
@@ -277,19 +300,37 @@ def _leading_number(value: str) -> int | None:
 DIAGNOSTIC_ID: Column[int] = (("diagnostics", "", _diagnostics),)
 
 
-def message_counts(row: Row) -> tuple[int, int]:
-    """`messages.*`: the texts that each side sent in the session."""
+class Text(NamedTuple):
+    """A text that was sent in a session.
+
+    from_caller: by the caller. cseq: of its request. rule: `messages.count` or `messages.embedded` where it counts,
+    else `messages.not_im` or `messages.challenged`, which say why it doesn't. message: None for a slim fact.
+    """
+
+    from_caller: bool
+    cseq: int
+    rule: str
+    message: Message | None
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is one of those counted."""
+        return self.rule in ("messages.count", "messages.embedded")
+
+
+def texts_of(row: Row) -> list[Text]:
+    """`messages.*`: the texts of a session."""
     session = row.session
     if not row.own and not any(message.method == MESSAGE for message in session.messages):
-        return 0, 0
+        return []
     generation = session.shape.generation
-    texts: dict[tuple[bytes, bytes, int, str], tuple[bool, bool]] = {}
+    texts: dict[tuple[bytes, bytes, int, str], tuple[bool, bool, Message | None]] = {}
     challenged: set[tuple[bool, int]] = set()
     for identity, message in generation.by_identity.items():
         if message.method == MESSAGE and session.shape.home(message.other) is session:
             if not message.status:
                 key = (message.from_tag, message.to_tag, message.cseq, identity[5])
-                texts[key] = (message.from_caller, countable(message.header("content_type")))
+                texts[key] = (message.from_caller, countable(message.header("content_type")), message)
             elif message.status in (401, 407):
                 challenged.add((message.from_caller, message.cseq))
     for slim in generation.slims:
@@ -299,44 +340,83 @@ def message_counts(row: Row) -> tuple[int, int]:
             if slim.status:
                 challenged.add((from_caller, slim.cseq))
             else:
-                texts.setdefault((slim.from_tag, slim.to_tag, slim.cseq, slim.from_uri), (from_caller, slim.countable))
+                key = (slim.from_tag, slim.to_tag, slim.cseq, slim.from_uri)
+                texts.setdefault(key, (from_caller, slim.countable, None))
     highest = {True: -1, False: -1}
-    for (_, _, cseq, _), (from_caller, _) in texts.items():
+    for (_, _, cseq, _), (from_caller, _, _) in texts.items():
         highest[from_caller] = max(highest[from_caller], cseq)
-    counted = Counter(
-        from_caller
-        for (_, _, cseq, _), (from_caller, counts) in texts.items()
-        if counts and not ((from_caller, cseq) in challenged and cseq < highest[from_caller])
-    )
+    found: list[Text] = []
+    for (_, _, cseq, _), (from_caller, written, request) in texts.items():
+        rule = "messages.count" if written else "messages.not_im"
+        if written and (from_caller, cseq) in challenged and cseq < highest[from_caller]:
+            rule = "messages.challenged"
+        found.append(Text(from_caller, cseq, rule, request))
     if embedded_counts(session, row.own):
-        counted[True] += 1
-    return counted[True], 0 if session.shape.page_mode else counted[False]
+        found.append(Text(True, row.own[0].cseq, "messages.embedded", row.own[0]))
+    return found
 
 
-def call_flag(row: Row) -> int:
-    """CallFlag: 0x01 an attempt before the row's own failed, 0x02 placed by an agent of a response group."""
+def message_counts(row: Row) -> tuple[int, int]:
+    """User1MessageCount and User2MessageCount. Page mode never counts for User2."""
+    counted = Counter(text.from_caller for text in texts_of(row) if text.counts)
+    return counted[True], 0 if row.session.shape.page_mode else counted[False]
+
+
+def _retried(row: Row) -> tuple[int, Message] | None:
+    """An attempt before the row's own failed."""
     session = row.session
-    flag = 0
     own = session.attempt
     if own is not None:
         for number in session.shape.attempts:
             if number < own:
                 final = chosen_final(session.shape.responses, number)
                 if final is not None and final.status >= 300 and final.status not in (401, 407):
-                    flag = 1
-    agent = row.first(row.initial, "agent_on_behalf")
-    call_info = session.success.header("call_info") if session.success is not None else ""
-    return flag | 2 if agent is not None or "rgs.anonymization" in call_info.lower() else flag
+                    return 1, final
+    return None
 
 
-def user_flag(row: Row, caller: bool) -> int:
-    """User1Flag, User2Flag: 0x01 where that side controls a desk phone by CSTA."""
-    if not row.has("content_type"):
-        return 0
+def _agent(row: Row) -> tuple[int, Message] | None:
+    found = row.first(row.initial, "agent_on_behalf")
+    return None if found is None else (2, found[1])
+
+
+def _agent_anonymous(row: Row) -> tuple[int, Message] | None:
+    success = row.session.success
+    return (2, success) if success is not None and "rgs.anonymization" in success.header("call_info").lower() else None
+
+
+CALL_FLAG: Column[int] = (
+    ("flag.retried", "", _retried),
+    ("flag.agent", "agent_on_behalf", _agent),
+    ("flag.agent", "call_info", _agent_anonymous),
+)
+"""Bits: 0x01 an attempt before the row's own failed, 0x02 placed by an agent of a response group."""
+
+
+def _desk_phone(row: Row, caller: bool) -> tuple[int, Message] | None:
     for message in row.sent(caller):
         if message.header("content_type").partition(";")[0].strip().lower() == "application/csta+xml":
-            return 1
-    return 0
+            return 1, message
+    return None
+
+
+def sided(name: str, needed: str, rule: Callable[[Row, bool], tuple[T, Message] | None], caller: bool) -> Rule[T]:
+    """A rule of the caller's or the callee's column."""
+    return name, needed, lambda row: rule(row, caller)
+
+
+USER1_FLAG: Column[int] = (sided("flag.desk_phone", "content_type", _desk_phone, True),)
+USER2_FLAG: Column[int] = (sided("flag.desk_phone", "content_type", _desk_phone, False),)
+"""Bit 0x01: that side controls a desk phone by CSTA."""
+
+
+def _modified_latest(row: Row) -> tuple[int, Message] | None:
+    latest = max(row.session.messages, key=_TIME)
+    return latest.time, latest
+
+
+_TIME = operator.attrgetter("time")
+LAST_MODIFIED_TIME: Column[int] = (("modified.latest", "", _modified_latest),)
 
 
 def texts_begin(session: Session) -> Iterator[Message]:

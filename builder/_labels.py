@@ -9,7 +9,7 @@ import re
 import uuid
 from typing import TYPE_CHECKING
 
-from ._columns import Column, Row, texts_begin
+from ._columns import Column, Finding, Row, texts_begin
 from ._facts import ACK, short_tag
 from ._row import Reference, TagPair
 from ._syntax import address, parameter, split_values
@@ -17,7 +17,7 @@ from ._text import NAME_LENGTH, fit
 from ._users import host_of, uri_host, uri_parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from ._groups import Message
 
@@ -149,8 +149,8 @@ _BY_CONTACT: tuple[tuple[str, str, Callable[[str], str | None]], ...] = (
 )
 
 
-def endpoint_id(row: Row, caller: bool) -> str | None:
-    """User1EndpointId, User2EndpointId: the device that a side used."""
+def endpoints(row: Row, caller: bool) -> Iterator[Finding[str]]:
+    """User1EndpointId, User2EndpointId: the device that a side used, by each rule in order of priority."""
     if caller:
         messages, addressed = row.initial, [(message, "from_") for message in row.initial]
     else:
@@ -158,17 +158,23 @@ def endpoint_id(row: Row, caller: bool) -> str | None:
         early = [m for m in row.session.responses if m.status < 200 and m.to_tag]
         messages = [*([success] if success is not None else []), *early]
         addressed = [(message, "to") for message in (*messages, *row.initial)]
-    contacts = [contact for contact in (message.header("contact") for message in messages) if contact]
-    for _, mark, rule in _BY_CONTACT:
-        for contact in contacts:
+    contacts = [(contact, message) for message in messages if (contact := message.header("contact"))]
+    for name, mark, rule in _BY_CONTACT:
+        for contact, message in contacts:
             guid = rule(contact) if mark in contact else None
             if guid is not None:
-                return guid
-    for message, name in addressed:
-        value = message.header(name)
+                yield name, guid, message
+    for message, header in addressed:
+        value = message.header(header)
         guid = _endpoint_epid(value) if "epid" in value else None
         if guid is not None:
-            return guid
+            yield "endpoint.epid", guid, message
+
+
+def endpoint_id(row: Row, caller: bool) -> str | None:
+    """What the first rule yields."""
+    for _, guid, _ in endpoints(row, caller):
+        return guid
     return None
 
 

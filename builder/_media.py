@@ -30,22 +30,36 @@ _FILE_TRANSFER_GUID = "5d3e02ab-6190-11d3-bbbb-00c04f795683"
 _REMOTE_ASSISTANCE_GUIDS = ("56b994a7-380f-410b-9985-c809d78c1bdc", "703ea1a8-d73e-43e3-852c-ee85b5d872c2")
 
 
+_Evidence = dict[int, tuple[str, "Message"]]
+"""Of each bit the rule that sets it and the message that first asked for it."""
+
+
 def media_of(session: Session) -> tuple[int, tuple[Media, ...]]:
     """The bit set of a row, and for each bit its MediaId and when it was first asked for (microseconds)."""
-    starts: dict[int, int] = {}
-    own = _own_attempt(session, starts)
+    found = evidence_of(session)
+    return sum(found), tuple(Media(bit.bit_length(), found[bit][1].time) for bit in sorted(found))
+
+
+def evidence_of(session: Session) -> _Evidence:
+    """The bits of a row, each with what sets it."""
+    found: _Evidence = {}
+    own = _own_attempt(session, found)
     # What the INVITE of the attempt asks for beside its SDP.
     for message in own:
-        _note(starts, _body_bits(message), own[0].time)
+        _note(found, _body_bits(message), "stream.body", own[0])
     if own and embedded_counts(session, own):
-        _note(starts, IM, own[0].time)
+        _note(found, IM, "messages.embedded", own[0])
     if session.inside:
-        _inside(session, starts)
+        _inside(session, found)
     if session.shape.page_mode:
         for message in session.messages:
-            _message_bits(message, starts)
-    bits = sum(starts)
-    return bits, tuple(Media(bit.bit_length(), starts[bit]) for bit in sorted(starts))
+            _message_bits(message, found)
+    return found
+
+
+def offered(message: Message) -> set[int]:
+    """The bits that a message's SDP asks for, whatever the answer says."""
+    return _negotiated([message], [], [])
 
 
 def embedded_counts(session: Session, own: Iterable[Message]) -> bool:
@@ -63,20 +77,20 @@ def own_invites(session: Session) -> list[Message]:
     return [message for message in session.invites if message.cseq == session.attempt]
 
 
-def _own_attempt(session: Session, starts: dict[int, int]) -> list[Message]:
+def _own_attempt(session: Session, found: _Evidence) -> list[Message]:
     """`stream.attempt`: of the attempts only the row's own counts."""
     invites = own_invites(session)
     replies = [message for message in session.responses if message.cseq == session.attempt]
     responses = [m for m in replies if m.status < 300 and m.to_tag == (session.tag or m.to_tag)]
     if invites or responses:
         acks = [m for m in session.inside if m.method == ACK and m.cseq == session.attempt]
-        time = (invites or replies)[0].time
+        first = (invites or replies)[0]
         for bit in _negotiated(invites, responses, acks):
-            _note(starts, bit, time)
+            _note(found, bit, "stream.attempt", first)
     return invites
 
 
-def _inside(session: Session, starts: dict[int, int]) -> None:
+def _inside(session: Session, found: _Evidence) -> None:
     """In-dialog offers count when their transaction got a 2xx."""
     transactions: dict[tuple[bytes, bool, int, int], list[Message]] = {}
     acks: dict[tuple[bool, int], list[Message]] = {}
@@ -87,19 +101,19 @@ def _inside(session: Session, starts: dict[int, int]) -> None:
         elif message.method == ACK:
             acks.setdefault((message.from_caller, message.cseq), []).append(message)
         elif message.method == MESSAGE:
-            _message_bits(message, starts)
+            _message_bits(message, found)
         elif message.method == INFO and not message.status:
-            _note(starts, _body_bits(message), message.time)
+            _note(found, _body_bits(message), "stream.body", message)
     for (_, from_caller, method, cseq), messages in transactions.items():
         requests = [message for message in messages if not message.status]
         responses = [message for message in messages if 0 < message.status < 300]
         if any(message.status >= 200 for message in responses):
-            time = (requests or responses)[0].time
+            first = (requests or responses)[0]
             answers = acks.get((from_caller, cseq), []) if method == INVITE else []
             for bit in _negotiated(requests, responses, answers):
-                _note(starts, bit, time)
+                _note(found, bit, "stream.accepted", first)
             for message in requests:
-                _note(starts, _body_bits(message), time)
+                _note(found, _body_bits(message), "stream.body", first)
 
 
 def _negotiated(requests: list[Message], responses: list[Message], acks: list[Message]) -> set[int]:
@@ -157,11 +171,11 @@ def _zero(port: str) -> bool:
     return bool(port) and not port.strip("0")
 
 
-def _message_bits(message: Message, starts: dict[int, int]) -> None:
+def _message_bits(message: Message, found: _Evidence) -> None:
     if message.status == 0:
-        _note(starts, _body_bits(message), message.time)
+        _note(found, _body_bits(message), "stream.body", message)
         if countable(message.header("content_type")):
-            _note(starts, IM, message.time)
+            _note(found, IM, "messages.count", message)
 
 
 def _body_bits(message: Message) -> int:
@@ -180,9 +194,10 @@ def _body_bits(message: Message) -> int:
     return bits
 
 
-def _note(starts: dict[int, int], bits: int, time: int) -> None:
+def _note(found: _Evidence, bits: int, rule: str, message: Message) -> None:
     while bits:
         bit = bits & -bits
         bits ^= bit
-        if starts.get(bit, time) >= time:
-            starts[bit] = time
+        known = found.get(bit)
+        if known is None or known[1].time > message.time:
+            found[bit] = rule, message

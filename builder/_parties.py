@@ -10,6 +10,7 @@ import ipaddress
 from typing import TYPE_CHECKING
 
 from ._agents import client_of
+from ._columns import sided
 from ._facts import CANCEL, INVITE
 from ._row import Client, User
 from ._syntax import parameter, split_values
@@ -17,7 +18,7 @@ from ._text import NAME_LENGTH, fit
 from ._users import host_of, user_of, user_part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from ._columns import Column, Row
     from ._groups import Message
@@ -206,10 +207,8 @@ USER2_CLIENT: Column[Client] = (
 )
 
 
-def edge_server(row: Row, caller: bool) -> str | None:
-    """`edge.trust`: the edge proxy through which a side's messages came in (MS-SIPRE section 2.2.15)."""
-    if not row.has("edge_trust"):
-        return None
+def _edge_trust(row: Row, caller: bool) -> tuple[str, Message] | None:
+    """The edge proxy through which a side's messages came in (MS-SIPRE section 2.2.15)."""
     for message in row.sent(caller):
         value = message.header("edge_trust")
         if value:
@@ -220,8 +219,12 @@ def edge_server(row: Row, caller: bool) -> str | None:
                 row.counts,
             )
             if name is not None:
-                return name
+                return name, message
     return None
+
+
+USER1_EDGE_SERVER: Column[str] = (sided("edge.trust", "edge_trust", _edge_trust, True),)
+USER2_EDGE_SERVER: Column[str] = (sided("edge.trust", "edge_trust", _edge_trust, False),)
 
 
 def _internal_edge(row: Row, caller: bool) -> tuple[int, Message] | None:
@@ -307,28 +310,29 @@ def _platform(agent: str) -> bool:
     return any(word.partition("/")[0] in ("uccapi", "rtc", "rtcc") for word in agent.lower().split())
 
 
-INTERNAL = (
+_INTERNAL: tuple[tuple[str, str, Callable[[Row, bool], tuple[int, Message] | None]], ...] = (
     ("internal.edge", "edge_trust", _internal_edge),
     ("internal.logon", "logon_data", _internal_logon),
     ("internal.media_location", "location_data", _internal_media_location),
     ("internal.networks", "source", _internal_networks),
     ("internal.sfb_default", "", _internal_sfb_default),
 )
+IS_USER1_INTERNAL: Column[int] = tuple(sided(*rule, True) for rule in _INTERNAL)
+IS_USER2_INTERNAL: Column[int] = tuple(sided(*rule, False) for rule in _INTERNAL)
 
 
-def is_internal(row: Row, caller: bool) -> int | None:
-    """IsUser1Internal, IsUser2Internal."""
-    for _, needed, rule in INTERNAL:
-        if not needed or row.has(needed):
-            found = rule(row, caller)
-            if found is not None:
-                return found[0]
-    return None
+def _started_user1(row: Row) -> tuple[bool, Message] | None:
+    """Only the caller sends an initial INVITE, a CANCEL or a page-mode MESSAGE."""
+    shape = row.session.shape
+    return (True, row.start) if shape.attempts or shape.page_mode else None
 
 
-def started_by_caller(row: Row) -> bool:
-    """`started.user1`: only the caller sends an initial INVITE, a CANCEL or a page-mode MESSAGE.
+def _started_unknown(row: Row) -> tuple[bool, Message] | None:
+    """Either side sends what was seen."""
+    return False, row.start
 
-    Else it is `started.unknown`: either side sends what was seen.
-    """
-    return bool(row.session.shape.attempts) or row.session.shape.page_mode
+
+STARTED_BY_CALLER: Column[bool] = (
+    ("started.user1", "", _started_user1),
+    ("started.unknown", "", _started_unknown),
+)

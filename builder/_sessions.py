@@ -7,32 +7,37 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from ._columns import (
+    CALL_FLAG,
     CALL_PRIORITY,
     DIAGNOSTIC_ID,
     END_TIME,
     INVITE_TIME,
+    LAST_MODIFIED_TIME,
     RESPONSE,
+    USER1_FLAG,
+    USER2_FLAG,
     Row,
-    call_flag,
     derive,
+    derive_bits,
     message_counts,
-    user_flag,
 )
 from ._dialogs import Session, Shape, over
 from ._groups import generations
 from ._labels import CONTENT_TYPE, CORRELATION_ID, REPLACES, SERVER, endpoint_id, pair_of
 from ._media import media_of
 from ._parties import (
+    IS_USER1_INTERNAL,
+    IS_USER2_INTERNAL,
     ON_BEHALF_OF,
     REFERRED_BY,
+    STARTED_BY_CALLER,
     TARGET_USER,
     USER1,
     USER1_CLIENT,
+    USER1_EDGE_SERVER,
     USER2,
     USER2_CLIENT,
-    edge_server,
-    is_internal,
-    started_by_caller,
+    USER2_EDGE_SERVER,
 )
 from ._row import SessionDetails, TagPair
 from ._rules import Rules
@@ -54,6 +59,17 @@ def sessions(call: Call, rules: Rules = _RULES, counts: Counter[str] | None = No
     no rows), strays (in-dialog messages that belong to no row) and groups that no message opens.
     """
     counts = Counter() if counts is None else counts
+    rows: list[SessionDetails] = []
+    for row, external_id in rows_of(call, rules, counts):
+        if is_conference(row):
+            counts["conference legs"] += 1
+        else:
+            rows.append(columns_of(call, row, external_id))
+    return rows
+
+
+def rows_of(call: Call, rules: Rules, counts: Counter[str]) -> list[tuple[Row, bytes]]:
+    """The rows to be and their ExternalIds, conference legs too, in the order of (InviteTime, ExternalId)."""
     found: list[tuple[int, bytes, Row]] = []
     for generation in generations(call, rules, lambda current: over(current, rules), counts):
         shape = Shape(generation)
@@ -65,14 +81,7 @@ def sessions(call: Call, rules: Rules = _RULES, counts: Counter[str] | None = No
             found.append((row.start.time, b";".join(parts), row))
     found.sort(key=lambda item: item[:2])
     taken: set[bytes] = set()
-    rows: list[SessionDetails] = []
-    for _, external_id, row in found:
-        unique = _unique(external_id, row.start.time, taken)
-        if _is_conference(row):
-            counts["conference legs"] += 1
-        else:
-            rows.append(_details(call, row, unique))
-    return rows
+    return [(row, _unique(external_id, row.start.time, taken)) for _, external_id, row in found]
 
 
 def callee_tag(session: Session) -> bytes:
@@ -104,7 +113,7 @@ def _unique(external_id: bytes, invite_time: int, taken: set[bytes]) -> bytes:
     return unique[:700] + b"~" + hashlib.sha256(unique).hexdigest().encode()
 
 
-def _is_conference(row: Row) -> bool:
+def is_conference(row: Row) -> bool:
     """MS-SIPRE section 2.2.3: the focus and its MCUs are addressed by a GRUU of a conference."""
     start = row.start
     return (row.has("conference") and bool(start.header("conference"))) or "opaque=app:conf:" in start.header(
@@ -124,7 +133,8 @@ def _pairs(session: Session, caller: bytes, callee: bytes) -> tuple[TagPair, ...
     return tuple(sorted(pairs))
 
 
-def _details(call: Call, row: Row, external_id: bytes) -> SessionDetails:
+def columns_of(call: Call, row: Row, external_id: bytes) -> SessionDetails:
+    """All columns of a row."""
     session = row.session
     caller = session.shape.generation.caller
     callee = callee_tag(session)
@@ -152,7 +162,7 @@ def _details(call: Call, row: Row, external_id: bytes) -> SessionDetails:
         user1_endpoint_id=endpoint_id(row, True),
         user2_endpoint_id=endpoint_id(row, False),
         target_user=derive(row, TARGET_USER),
-        session_started_by=user1 if started_by_caller(row) else None,
+        session_started_by=user1 if derive(row, STARTED_BY_CALLER) else None,
         on_behalf_of=derive(row, ON_BEHALF_OF),
         referred_by=derive(row, REFERRED_BY),
         server=fit(server, NAME_LENGTH, "Servers.ServerFQDN", row.counts),
@@ -160,10 +170,10 @@ def _details(call: Call, row: Row, external_id: bytes) -> SessionDetails:
         content_type=derive(row, CONTENT_TYPE),
         user1_client=derive(row, USER1_CLIENT),
         user2_client=derive(row, USER2_CLIENT),
-        user1_edge_server=edge_server(row, True),
-        user2_edge_server=edge_server(row, False),
-        is_user1_internal=is_internal(row, True),
-        is_user2_internal=is_internal(row, False),
+        user1_edge_server=derive(row, USER1_EDGE_SERVER),
+        user2_edge_server=derive(row, USER2_EDGE_SERVER),
+        is_user1_internal=derive(row, IS_USER1_INTERNAL),
+        is_user2_internal=derive(row, IS_USER2_INTERNAL),
         invite_time=row.start.time,
         response_time=response_time,
         response_code=response_code,
@@ -174,8 +184,8 @@ def _details(call: Call, row: Row, external_id: bytes) -> SessionDetails:
         session_end_time=end_time,
         media_types=media_types,
         media=media,
-        user1_flag=user_flag(row, True),
-        user2_flag=user_flag(row, False),
-        call_flag=call_flag(row),
-        last_modified_time=max(message.time for message in session.messages),
+        user1_flag=derive_bits(row, USER1_FLAG),
+        user2_flag=derive_bits(row, USER2_FLAG),
+        call_flag=derive_bits(row, CALL_FLAG),
+        last_modified_time=derive(row, LAST_MODIFIED_TIME) or 0,
     )
