@@ -14,7 +14,17 @@ import msgspec
 import zstandard
 
 from sipcdr.builder import BuilderError, Call, Rules, SessionDetails, call_key, sessions
-from sipcdr.sinks import Change, SessionKey, Sink, SinkConflict, SinkRefused, SinkUnavailable, StoredCall, session_of
+from sipcdr.sinks import (
+    Change,
+    SessionKey,
+    Sink,
+    SinkConflict,
+    SinkError,
+    SinkRefused,
+    SinkUnavailable,
+    StoredCall,
+    session_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -132,7 +142,8 @@ def write_calls(
     database refuses, or that meets its eighth conflict, is found by halving the batch, of which only the last part
     carries the positions; the refused call goes to `refusals` first.
 
-    Raises SinkUnavailable when `retry.patience` is over, and SinkError's other children at once.
+    Raises SinkUnavailable when `retry.patience` is over, SinkError's other children at once, and OSError where a
+    refused call can't be kept.
     """
     merged = _merged(calls)
     conflicts = 0
@@ -147,10 +158,10 @@ def write_calls(
         except SinkConflict as error:
             conflicts += 1
             if conflicts >= CONFLICTS:
-                reason = str(error)
+                refusal: SinkError = error
                 break
         except SinkRefused as error:
-            reason = str(error)
+            refusal = error
             break
         else:
             return
@@ -177,13 +188,13 @@ def write_calls(
         part(merged[half:], positions)
     elif merged:
         (call,) = merged
-        refusals.refuse(call, reason, sessions(call, rules), _compressed(bytes(call)))
+        refusals.refuse(call, str(refusal), sessions(call, rules), _compressed(bytes(call)))
         outcome.refused += 1
         if positions:
             part((), positions)
     else:
         # Positions alone: there is nothing to halve.
-        raise SinkUnavailable(f"positions can't be written: {reason}")
+        raise refusal
 
 
 def _write_once(
@@ -241,7 +252,7 @@ def _pending(
                 seen.frozen += 1
                 continue
             try:
-                old = _decompressed(before.facts)
+                old = _stored_bytes(before)
                 joined = Call.from_bytes(old).join(call)
             except (BuilderError, ValueError) as error:
                 seen.damaged[key] = Damaged(key.hex(), str(error))
@@ -258,7 +269,7 @@ def _pending(
 
 def _change(key: bytes, item: _Pending) -> Change:
     first, last = item.call.first_time, item.call.last_time
-    rows, gone = match(item.rows, () if item.stored is None else item.stored.keys)
+    rows, gone = match(item.rows, item.stored.keys or () if item.stored else ())
     version = None if item.stored is None else item.stored.version
     return Change(key, item.facts, version, first or 0, last or 0, rows, gone)
 
@@ -323,8 +334,11 @@ def _compressed(packed: bytes) -> bytes:
     return bytes((ZSTANDARD,)) + _compressor.compress(packed)
 
 
-def _decompressed(facts: bytes) -> bytes:
-    """The call's bytes. Raises ValueError if the facts are no such bytes, or of a newer format."""
+def _stored_bytes(stored: StoredCall) -> bytes:
+    """The call's bytes. Raises ValueError if facts or keys are damaged, or the facts of a newer format."""
+    facts = stored.facts
+    if stored.keys is None:
+        raise ValueError("the stored keys of its sessions don't decode")
     if facts[0] != ZSTANDARD:
         raise ValueError(f"stored facts are compressed by format {facts[0]}, this version reads {ZSTANDARD}")
     try:

@@ -11,8 +11,9 @@ from sipcdr.builder import SessionDetails, call_key, grid
 
 from ._columns import Column, Kind
 from ._constants import MEDIA_NAMES
+from ._errors import SinkUnusable
 from ._lcscdr import TABLES
-from ._records import unpacked_keys
+from ._records import StoredKey, unpacked_keys
 from ._statements import CHUNK, Statements, select_many
 from ._times import micros_of, text_of
 
@@ -56,12 +57,19 @@ def read_sessions(connection: sa.Connection, statements: Statements, call_ids: I
                 (
                     (key.invite_time, chunk[bytes(found)], *key.tags, key.key.time, key.key.seq)
                     for found, packed in select_many(connection, statements.read_keys, chunk)
-                    for key in unpacked_keys(found, packed)
+                    for key in _keys(found, packed)
                 ),
             )
         order = sorter.execute("SELECT call, caller, callee, time, seq FROM found ORDER BY invite, 1, 2, 3, 4, 5")
         while rows := order.fetchmany(CHUNK):
             yield from _read_chunk(connection, statements, rows)
+
+
+def _keys(call_key: bytes, packed: bytes) -> tuple[StoredKey, ...]:
+    keys = unpacked_keys(packed)
+    if keys is None:
+        raise SinkUnusable(f"Keys of the stored call {bytes(call_key).hex()} don't decode")
+    return keys
 
 
 def _read_chunk(

@@ -13,8 +13,6 @@ import msgspec
 # msgspec reads the annotations of what it decodes.
 from sipcdr.builder import SessionDetails, TagPair  # noqa: TC001
 
-from ._errors import SinkUnusable
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -40,12 +38,12 @@ class StoredKey(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class StoredCall(msgspec.Struct, frozen=True, gc=False):
-    """A row of sipcdr_calls: facts are empty in a frozen call, keys in the order of `sessions()`."""
+    """A row of sipcdr_calls: facts are empty in a frozen call, keys in the order of `sessions()`, None if damaged."""
 
     call_key: bytes
     version: int
     facts: bytes
-    keys: tuple[StoredKey, ...]
+    keys: tuple[StoredKey, ...] | None
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -85,12 +83,12 @@ def packed_keys(keys: Sequence[StoredKey]) -> bytes:
     return _encode(keys)
 
 
-def unpacked_keys(call_key: bytes, data: bytes) -> tuple[StoredKey, ...]:
-    """Keys as they were. Raises SinkUnusable where the database holds something else."""
+def unpacked_keys(data: bytes) -> tuple[StoredKey, ...] | None:
+    """Keys as they were, or None where the database holds something else."""
     try:
         return _decode_keys(data)
-    except msgspec.DecodeError as error:
-        raise SinkUnusable(f"Keys of the stored call {call_key.hex()} don't decode: {error}") from error
+    except msgspec.DecodeError:
+        return None
 
 
 def packed_tags(tags: TagPair) -> bytes:
@@ -98,9 +96,9 @@ def packed_tags(tags: TagPair) -> bytes:
     return _encode(tags)
 
 
-def unpacked_tags(call_key: bytes, data: bytes) -> TagPair:
-    """A reference's tags as they were. Raises SinkUnusable where the database holds something else."""
+def unpacked_tags(data: bytes) -> TagPair | None:
+    """A reference's tags as they were, or None where the database holds something else."""
     try:
         return _decode_tags(data)
-    except msgspec.DecodeError as error:
-        raise SinkUnusable(f"tags of a reference to the call {call_key.hex()} don't decode: {error}") from error
+    except msgspec.DecodeError:
+        return None

@@ -58,7 +58,7 @@ class _Reference(msgspec.Struct, frozen=True):
     key: SessionKey
     invite_time: int
     target: bytes
-    tags: TagPair
+    tags: TagPair | None
 
 
 class Transaction:
@@ -87,7 +87,7 @@ class Transaction:
     def write(self, changes: Sequence[Change], positions: Sequence[StoredPosition] = ()) -> None:
         """Make the database hold exactly these rows of these calls, each call at most once in a transaction.
 
-        The steps are those of DESIGN.md's "Rows":
+        The steps before these are the writer's: joining, deriving, the lock, matching rows with keys.
         5. look-ups; INSERT new sessions, UPDATE matched ones, replace their Dialogs, Media and references
         6. INSERT calls not stored; UPDATE the others where their Version is the one read
         7. resolve the references whose session or target is in this batch
@@ -241,15 +241,16 @@ class Transaction:
             self._connection, self._statements.read_references, stored
         ):
             key = SessionKey(micros_of(time), seq)
-            references[key] = _Reference(key, invite_time, bytes(target), unpacked_tags(target, tags))
+            references[key] = _Reference(key, invite_time, bytes(target), unpacked_tags(tags))
         others = {reference.target for reference in references.values()} - stored.keys()
         for target, packed in select_many(self._connection, self._statements.read_keys, others):
-            stored[bytes(target)] = unpacked_keys(target, packed)
+            stored[bytes(target)] = unpacked_keys(packed) or ()
         resolved = []
         for reference in references.values():
             dialog = _replaced(stored.get(reference.target, ()), reference)
             resolved.append(((None, None) if dialog is None else _bound(dialog)) + _bound(reference.key))
-        self._found(self._statements.resolve, resolved)
+        # A session that somebody deleted by hand may have left its reference: that isn't this batch's fault.
+        self._run(self._statements.resolve, resolved)
 
     def _delete(self, changes: Sequence[Change]) -> None:
         # 8. Media and references of these are gone since step 5; references to them point elsewhere since step 7.
@@ -298,6 +299,6 @@ def _replaced(keys: tuple[StoredKey, ...], reference: _Reference) -> SessionKey 
 def read_calls(connection: sa.Connection, statements: Statements, keys: Iterable[bytes]) -> dict[bytes, StoredCall]:
     """Read stored calls by CallKey."""
     return {
-        bytes(key): StoredCall(bytes(key), version, bytes(facts), unpacked_keys(key, packed))
+        bytes(key): StoredCall(bytes(key), version, bytes(facts), unpacked_keys(packed))
         for key, version, facts, packed in select_many(connection, statements.read_calls, keys)
     }

@@ -126,8 +126,7 @@ def test_keys_that_do_not_decode(path: Path) -> None:
         write(sink, change(details(1)))
         execute(path, "UPDATE sipcdr_calls SET Keys = x'c1c1'")
         key = change(details(1)).call_key
-        with pytest.raises(SinkUnusable, match=key.hex()):
-            sink.read([key])
+        assert sink.read([key])[key].keys is None
         with pytest.raises(SinkUnusable, match=key.hex()):
             list(sink.sessions([details(1).call_id]))
 

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 def key_of(sink: Sink, call: str, place: int = 0) -> SessionKey:
     """The key of a stored session."""
-    return sink.read([call_key(call.encode())])[call_key(call.encode())].keys[place].key
+    keys = sink.read([call_key(call.encode())])[call_key(call.encode())].keys
+    assert keys is not None
+    return keys[place].key
 
 
 def everything(path: Path) -> dict[str, list[tuple[Any, ...]]]:
@@ -38,6 +40,7 @@ def test_what_is_stored_is_read_back(sink: Sink) -> None:
     stored = sink.read([call_key(row.call_id), call_key(b"another")])
     (call,) = stored.values()
     assert (call.call_key, call.version, call.facts) == (call_key(row.call_id), version, b"\x01abc")
+    assert call.keys is not None
     (key,) = call.keys
     assert (key.tags, key.pairs, key.invite_time) == ((b"f1", b"t1"), ((b"f1", b"t1"),), row.invite_time)
     assert key.key == SessionKey(grid(row.invite_time), 1)
@@ -226,6 +229,15 @@ def test_a_reference_is_resolved_again(sink: Sink, path: Path) -> None:
     write(sink, change((without, key_of(sink, "c7@corp.example")), version=referring))
     assert query(path, pair) == [(None,)]
     assert query(path, "SELECT COUNT(*) FROM sipcdr_references") == [(0,)]
+
+
+def test_a_reference_whose_session_was_deleted_by_hand(sink: Sink, path: Path) -> None:
+    """What an operator's own DELETE leaves of a reference stops no writer."""
+    write(sink, change(REFERRING))
+    for table in ("Media", "SessionDetails", "Dialogs"):
+        execute(path, f"DELETE FROM {table}")
+    write(sink, change(details(1, tags=(b"a", b"b"))))
+    assert query(path, "SELECT COUNT(*) FROM SessionDetails") == [(1,)]
 
 
 def test_a_call_that_replaces_itself(sink: Sink, path: Path) -> None:
