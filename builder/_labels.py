@@ -40,14 +40,14 @@ def _corr_configured(row: Row) -> Text | None:
 
 
 def _corr_ms(row: Row) -> Text | None:
-    for messages in (row.initial, row.session.messages):
-        for message in messages:
-            value = message.header("ms_correlation_id")
-            if value:
-                guid = _guid(value)
-                if guid is not None:
-                    return guid, message
-                row.counts["malformed Ms-Correlation-Id"] += 1
+    others = (message for message in row.session.messages if message not in row.initial)
+    for message in (*row.initial, *others):
+        value = message.header("ms_correlation_id")
+        if value:
+            guid = _guid(value)
+            if guid is not None:
+                return guid, message
+            row.counts["malformed Ms-Correlation-Id"] += 1
     return None
 
 
