@@ -68,7 +68,9 @@ class _Time(click.ParamType[int]):
             )
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    "sipcdr", cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="sipcdr", message="%(prog)s %(version)s")
 def main() -> None:
     """Turn SIP signalling into call detail records (Skype for Business CDR schema)."""

@@ -15,7 +15,7 @@ import click
 from rich.console import Console
 
 from sipcdr.ingest import Inputs, Tally
-from sipcdr.sinks import Sink, SinkError
+from sipcdr.sinks import Sink, SinkAddress, SinkError
 
 from ._figures import Figures
 from ._progress import progress_bar
@@ -95,9 +95,12 @@ def _into_database(
             with progress_bar(inputs, figures, wanted=not quiet) as tick:
                 replay_into(sink, inputs, selection, figures, spool, tick=tick)
             return _print(figures.shown(stored(sink, selection, spool)), form)
+    except SinkAddress as error:
+        say(f"{_without_password(url)}: {error}")
+        return USAGE
     except SinkError as error:
         say(f"{_without_password(url)}: {error}" + _committed(url, figures))
-        return USAGE if isinstance(error.__cause__, ImportError) else REFUSED
+        return REFUSED
 
 
 def _print(records: Iterable[Record], form: str) -> int:
@@ -136,9 +139,9 @@ def _table(records: Iterable[Record]) -> Iterator[str]:
 
 def _committed(url: str, figures: Figures) -> str:
     """What an end before the end leaves, and how to go on."""
-    if url == "none":
-        return ""
     calls = figures.outcome.calls + figures.outcome.unchanged
+    if url == "none" or not figures.tally.packets:
+        return ""
     return f"; {calls:,} calls are committed and stay; the same command again adds the rest and doubles nothing"
 
 

@@ -13,7 +13,7 @@ from ._write import Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from sipcdr.builder import SipMessage
+    from sipcdr.builder import Call, SipMessage
     from sipcdr.ingest import Tally
 
     from ._records import Record
@@ -47,6 +47,11 @@ class Figures:
         for message in batch:
             method = message.method if message.method in METHODS else "other methods"
             (self.responses if message.status else self.requests)[method] += 1
+
+    def due(self, calls: list[Call]) -> list[Call]:
+        """Pass a batch of calls on, counting those with more facts than a call keeps."""
+        self.outcome.counts["calls with more messages than are kept"] += sum(1 for call in calls if call.capped)
+        return calls
 
     def shown(self, records: Iterable[Record]) -> Iterator[Record]:
         """Pass records on, counting them by response code."""

@@ -56,7 +56,7 @@ def due_calls(
             waiting += correlator.advance(correlator.watermark)
             size += before - correlator.memory_used
             if len(waiting) >= BATCH_CALLS or size >= BATCH_BYTES:
-                yield waiting
+                yield figures.due(waiting)
                 waiting, size = [], 0
         tick()
     waiting += correlator.finish()
@@ -64,7 +64,7 @@ def due_calls(
     counts["calls written early, as memory was full"] += correlator.counts["early"]
     counts["responses with a status outside 100 to 699"] += correlator.counts["status"]
     for at in range(0, len(waiting), BATCH_CALLS):
-        yield waiting[at : at + BATCH_CALLS]
+        yield figures.due(waiting[at : at + BATCH_CALLS])
 
 
 def replay_alone(

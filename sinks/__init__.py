@@ -4,6 +4,7 @@
 """
 
 from ._errors import (
+    SinkAddress,
     SinkConflict,
     SinkError,
     SinkFull,
@@ -26,6 +27,7 @@ __all__ = [
     "Session",
     "SessionKey",
     "Sink",
+    "SinkAddress",
     "SinkConflict",
     "SinkError",
     "SinkFull",

@@ -8,6 +8,7 @@ SinkError                 base
 ├── SinkFull              no room is left
 ├── SinkReadOnly          the database may not be written
 └── SinkUnusable          not a database, not ours, or not to be opened; trying again is no use
+    └── SinkAddress       no database URL, or one of a database that isn't supported here
 
 Any other exception out of this package is a bug.
 """
@@ -43,3 +44,7 @@ class SinkReadOnly(SinkError):
 
 class SinkUnusable(SinkError):
     """The address names no database that sipcdr can use."""
+
+
+class SinkAddress(SinkUnusable):
+    """The address is no database URL, or one of a database that isn't supported, or whose driver isn't installed."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 import sqlalchemy as sa
 
 from ._constants import CONSTANT_ROWS
-from ._errors import SinkUnusable
+from ._errors import SinkAddress, SinkUnusable
 from ._lookups import Lookups
 from ._output import Session, read_sessions
 from ._schema import metadata
@@ -41,16 +41,16 @@ class Sink:
     def open(cls, url: str, *, ddl: bool = True) -> Self:
         """Connect to a database, and make what is missing of the schema unless `ddl` is False.
 
-        Raises SinkUnusable if the URL is no URL, names another database than SQLite, a file that can't be opened or is
-        no database, or a database without our tables (with `ddl` False).
+        Raises SinkAddress if the URL is none or names another database than SQLite, and SinkUnusable for a file that
+        can't be opened or is no database, or a database without our tables (with `ddl` False).
         """
         try:
             parsed = sa.make_url(url)
             if parsed.get_backend_name() != "sqlite":
-                raise SinkUnusable(f"no support for {parsed.get_backend_name()} databases")
+                raise SinkAddress(f"no support for {parsed.get_backend_name()} databases")
             engine = engine_of(parsed)
         except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError, ValueError) as error:
-            raise SinkUnusable(f"no database URL such as sqlite:///sipcdr.db: {error}") from error
+            raise SinkAddress(f"no database URL such as sqlite:///sipcdr.db: {error}") from error
         tables, statements = _compiled("sqlite")
         with _errors():
             try:
