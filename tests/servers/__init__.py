@@ -1,9 +1,9 @@
 """Real servers for tests: started on free loopback ports in temporary folders, ended by process id.
 
-    with postgres() as server:
-        engine = create_engine(server.url)
-        server.kill()       # as a crash would
-        server.start()      # same port, same data
+with postgres() as server:
+    engine = create_engine(server.url)
+    server.kill()       # as a crash would
+    server.start()      # same port, same data
 """
 
 from __future__ import annotations

@@ -1,0 +1,61 @@
+"""Kamailio as the SIP proxy of proxy.cfg, on one address over UDP and TCP."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ._process import Process, ServerError, as_user, make_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def kamailio(host: str, port: int, *, first: str, second: str, ring_ms: int = 30_000) -> Iterator[Process]:
+    """Run the proxy at host and port; `first` and `second` (host:port) are where proxy.cfg's UAS1 and UAS2 ring."""
+    program = shutil.which("kamailio", path="/usr/sbin:/usr/bin:/usr/local/sbin")
+    if program is None:
+        raise ServerError("no kamailio: apt-get install kamailio")
+    folder = make_folder("kamailio", "kamailio")
+    # Copied, as the package's user may not be allowed to read the project's folder.
+    configuration = str(shutil.copy(Path(__file__).with_name("proxy.cfg"), folder))
+    command = [*as_user("kamailio"), program, "-f", configuration, "-DD", "-E", "-m", "32", "-M", "4"]
+    command += ["-w", str(folder), "-Y", str(folder), "-P", str(folder / "pid")]
+    command += ["-l", f"udp:{host}:{port}", "-l", f"tcp:{host}:{port}"]
+    command += ["-A", f'UAS1="sip:{first}"', "-A", f'UAS2="sip:{second}"', "-A", f"RING={ring_ms}"]
+    process = None
+    try:
+        process = Process(command, folder / "log", cwd=folder)
+        process.wait_ready(lambda: _answers(host, port))
+        yield process
+        process.stop(signal.SIGTERM)
+    finally:
+        if process is not None:
+            process.kill()
+        shutil.rmtree(folder)
+
+
+def _answers(host: str, port: int) -> bool:
+    """Whether an OPTIONS by TCP, which Kamailio opens last, gets its 200."""
+    lines = (
+        f"OPTIONS sip:{host}:{port} SIP/2.0",
+        f"Via: SIP/2.0/TCP {host}:9;branch=z9hG4bKready",
+        "Max-Forwards: 5",
+        f"From: <sip:ready@{host}>;tag=1",
+        f"To: <sip:ready@{host}>",
+        f"Call-ID: ready@{host}",
+        "CSeq: 1 OPTIONS",
+        "Content-Length: 0",
+        "\r\n",
+    )
+    try:
+        with socket.create_connection((host, port), 2) as connection:
+            connection.sendall("\r\n".join(lines).encode())
+            return connection.recv(4096).startswith(b"SIP/2.0 200 ")
+    except OSError:
+        return False
