@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from sipcdr.builder import Position
 
-from ._sip import FIRST_BYTE, end_of_head, is_start_line
+from ._sip import FIRST_BYTE, end_of_head, is_start_line, start_within
 
 if TYPE_CHECKING:
     from ._limits import Limits
@@ -29,10 +29,11 @@ _CONTENT_LENGTH = re.compile(rb"\n(?:content-length|l)[ \t]*:[ \t]*(?:\r?\n[ \t]
 class Framer:
     """Cuts a stream into messages by their Content-Length, and finds the next start line where that fails.
 
-    idle: bytes since the last message that belong to none.
+    After lost bytes, and after such as belong to no message, a start line is looked for inside lines too: the end of
+    a body may stand before it. idle: bytes since the last message that belong to none.
     """
 
-    __slots__ = ("_buffer", "_emit", "_limits", "_marks", "_need", "_scanned", "_skip", "idle")
+    __slots__ = ("_buffer", "_emit", "_limits", "_lost", "_marks", "_need", "_scanned", "_skip", "idle")
 
     def __init__(self, limits: Limits, emit: Emit) -> None:
         self._limits = limits
@@ -42,6 +43,7 @@ class Framer:
         self._need = 0
         self._scanned = 0
         self._skip = 0
+        self._lost = False
         self.idle = 0
 
     def __len__(self) -> int:
@@ -74,6 +76,7 @@ class Framer:
             self._emit(bytes(buffer), time, position, True)
         self._drop()
         self._skip = 0
+        self._lost = True
 
     def end(self) -> None:
         """The stream has ended."""
@@ -108,8 +111,8 @@ class Framer:
                 scanned = body_at - 3
                 break
             self._give_out(data, at, wanted, end > wanted or body_at < 0, time, position)
-            self.idle = 0
-            scanned = 0
+            self.idle = scanned = 0
+            self._lost = False
             if end > size:
                 self._skip = end - size
             at = min(end, size)
@@ -127,8 +130,13 @@ class Framer:
             if line_end < 0:
                 # A line that a start line can begin with, if it isn't too long for one, may go on.
                 return at if FIRST_BYTE[data[at]] and size - at <= self._limits.line else -1
-            if FIRST_BYTE[data[at]] and is_start_line(bytes(data[at:line_end])):
+            if self._lost:
+                within = start_within(bytes(data[at:line_end]))
+                if within >= 0:
+                    return at + within
+            elif FIRST_BYTE[data[at]] and is_start_line(bytes(data[at:line_end])):
                 return at
+            self._lost = True
             at = _line_with_version(data, line_end + 1)
         return -1
 

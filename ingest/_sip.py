@@ -90,6 +90,22 @@ def is_start_line(line: bytes) -> bool:
     return uri != b"" and version[:4].upper() == b"SIP/" and _TOKEN.fullmatch(method) is not None
 
 
+_KNOWN_START = re.compile(
+    rb"(?:" + b"|".join(_METHODS) + rb") [^ ]+ SIP/[0-9]|SIP/[0-9]\.[0-9] [1-6][0-9][0-9](?![0-9])"
+)
+
+
+def start_within(line: bytes) -> int:
+    """Where a SIP start line begins in a line, -1 if none does.
+
+    Behind lost bytes the line may be the end of a body and a start line in one.
+    """
+    found = _KNOWN_START.search(line)
+    if found is not None:
+        return found.start()
+    return 0 if is_start_line(line) else -1
+
+
 def end_of_head(data: bytes | bytearray, start: int = 0) -> int:
     """Where the body begins: behind the first empty line at or after `start`, -1 if there is none yet."""
     crlf = data.find(b"\n\r\n", start)

@@ -36,13 +36,29 @@ _offset = operator.itemgetter(0)
 
 
 class _Stream:
-    """One direction of a connection. `next`: the offset that comes next, None while it isn't known."""
+    """One direction of a connection.
 
-    __slots__ = ("anchor", "end", "foreign", "framer", "held", "last", "next", "pending", "pending_size", "since")
+    begin, next: the offset behind the SYN, and the one that comes next; None while not known.
+    """
+
+    __slots__ = (
+        "anchor",
+        "begin",
+        "end",
+        "foreign",
+        "framer",
+        "held",
+        "last",
+        "next",
+        "pending",
+        "pending_size",
+        "since",
+    )
 
     def __init__(self, framer: Framer) -> None:
         self.framer = framer
         self.anchor = 0
+        self.begin: int | None = None
         self.next: int | None = None
         self.end: int | None = None
         self.foreign = ""
@@ -93,15 +109,15 @@ class Streams:
         if flags & _SYN:
             sequence = sequence + 1 & 0xFFFFFFFF
         offset = stream.offset(sequence)
-        if flags & _SYN and (stream.next is None or not 0 <= stream.next - offset < _FAR):
+        if flags & _SYN and stream.begin != offset:
             # Where the stream begins; if one is under way, another connection does.
             if stream.next is not None:
                 self._finish(key, stream)
                 stream.foreign = ""
-            stream.next = stream.anchor = offset
+            stream.begin = stream.next = stream.anchor = offset
         elif stream.next is not None and abs(offset - stream.next) > _FAR:
             self._finish(key, stream)
-            stream.next = None
+            stream.begin = stream.next = None
             stream.anchor = offset
         if stream.foreign and not self._ours_after_all(stream, data, start, packet.end, offset):
             return
@@ -138,8 +154,8 @@ class Streams:
     def _ours_after_all(self, stream: _Stream, data: bytes, start: int, end: int, offset: int) -> bool:
         """Whether a stream that was taken for something else goes on with a start line of SIP."""
         if start < end and FIRST_BYTE[data[start]] and stream.foreign != _TLS:
-            line_end = data.find(b"\n", start, end)
-            if line_end > 0 and is_start_line(data[start:line_end]):
+            line, ended, _ = data[start : min(start + self._limits.line, end)].lstrip(b"\r\n").partition(b"\n")
+            if ended and is_start_line(line):
                 stream.foreign = ""
                 stream.next = stream.anchor = offset
                 return True
@@ -213,7 +229,7 @@ class Streams:
         """Go on behind a hole."""
         if stream.next is not None:
             self._tally.counts["TCP gap"] += 1
-            stream.framer.gap()
+        stream.framer.gap()
         stream.next = stream.anchor = stream.pending[0][0]
         self._drain(stream, time)
 

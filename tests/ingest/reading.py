@@ -1,0 +1,82 @@
+"""What the tests of captures share: a call's messages, and reading a capture from memory."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from fixtures.writer import sip
+from sipcdr.ingest import Limits, Tally
+from sipcdr.ingest._dissect import Dissector
+from sipcdr.ingest._formats import records
+from sipcdr.ingest._source import Source, Window
+
+if TYPE_CHECKING:
+    from sipcdr.builder import SipMessage
+
+START = 1_795_000_000_000_000
+A, B = "192.0.2.1:5060", "192.0.2.2:5061"
+A6, B6 = "[2001:db8::1]:5060", "[2001:db8::2]:5061"
+
+
+def message(number: int = 1, method: str = "INVITE", body: bytes = b"", call_id: str = "c1@ingest.example") -> bytes:
+    """A request with that CSeq number."""
+    return sip(
+        f"{method} sip:bob@ingest.example SIP/2.0",
+        [
+            ("Via", f"SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{number}"),
+            ("From", '"Ann <a>" <sip:ann@ingest.example>;tag=a1'),
+            ("To", "<sip:bob@ingest.example>"),
+            ("Call-ID", call_id),
+            ("CSeq", f"{number} {method}"),
+            ("Content-Type", "text/plain"),
+        ],
+        body,
+    )
+
+
+def window(data: bytes, name: str = "x.pcap", piece: int = 0) -> Window:
+    """A capture in memory, which gives at most `piece` bytes at a time (0: what is asked for)."""
+    return Window(Source(name, io.BufferedReader(_Trickle(data, piece or 1 << 30), 1)))
+
+
+class _Trickle(io.RawIOBase):
+    def __init__(self, data: bytes, piece: int) -> None:
+        self._inner = io.BytesIO(data)
+        self._piece = piece
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        data = self._inner.read(min(self._piece, len(buffer)))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def read(
+    data: bytes, limits: Limits | None = None, piece: int = 0, *, fast: bool = True
+) -> tuple[list[SipMessage], Tally]:
+    """The messages of a capture, by the fast road or by the general one, and what was counted."""
+    limits = limits or Limits()
+    tally = Tally()
+    dissector = Dissector("x.pcap", tally, limits)
+    found: list[SipMessage] = []
+    frames = records(window(data, piece=piece), tally, limits)
+    if fast:
+        for batch in dissector.feed(frames):
+            found += batch
+    else:
+        for number, time, link, frame in frames:
+            dissector.walk(number, time, link, frame)
+    return found + dissector.finish(), tally
+
+
+def raws(data: bytes, limits: Limits | None = None) -> list[bytes]:
+    """The messages of a capture as bytes."""
+    return [found.raw for found in read(data, limits)[0]]
+
+
+def reasons(tally: Tally) -> list[str]:
+    """The reasons of the problems."""
+    return [problem.reason for problem in tally.problems]
