@@ -310,7 +310,7 @@ def test_a_database_that_cannot_be_used(tmp_path: Path, url: str, said: str) -> 
     ],
 )
 def test_an_address_of_no_database(tmp_path: Path, url: str, said: str) -> None:
-    """A database URL that is none, or of a database that isn't supported, is a mistake of usage; no password is told."""
+    """A database URL that is none, or of a database that isn't supported, is a mistake of usage; no secret is told."""
     capture = write(tmp_path / "a.pcap", answered("c1"))
     done = sipcdr("replay", str(capture), "--to", url, "--quiet")
     assert done.status == 2
