@@ -6,10 +6,11 @@
 """
 
 from ._envelope import Names
-from ._errors import IngestError, NotACapture, SourceRefused, SourceUnavailable
+from ._errors import IngestError, NotACapture, ReaderUnavailable, SourceRefused, SourceUnavailable
 from ._inputs import Inputs
 from ._kafka import Consumer, KafkaSettings, Lost, Partition, Polled, open_consumer
 from ._limits import Limits
+from ._pyshark import SharkOptions
 from ._sip import scan
 from ._tally import Problem, Refused, Tally
 from ._values import Form, HeaderNames, Poison, Record, Values
@@ -29,8 +30,10 @@ __all__ = [
     "Poison",
     "Polled",
     "Problem",
+    "ReaderUnavailable",
     "Record",
     "Refused",
+    "SharkOptions",
     "SourceRefused",
     "SourceUnavailable",
     "Tally",

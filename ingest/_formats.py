@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from ._source import Window
     from ._tally import Tally
 
+# Formats that only Wireshark reads. ERF has nothing that it begins with.
+_WIRESHARKS: Final = (b"snoop\0", b"GMBU", b"RTSS")
+_WIRESHARKS_SUFFIX: Final = ".erf"
+
 Reader = Callable[["Window", "Tally", "Limits"], Iterator[_pcap.Record]]
 
 READERS: Final[dict[bytes, Reader]] = {
@@ -36,6 +40,11 @@ _OTHERS: Final = (
     (b"SQLite format 3", "an SQLite database"),
     (b"\x7fELF", "a program"),
 )
+
+
+def is_wiresharks(name: str, head: bytes) -> bool:
+    """Whether a file, by its first bytes or its name, is a capture that only Wireshark reads."""
+    return head.startswith(_WIRESHARKS) or name.lower().endswith(_WIRESHARKS_SUFFIX)
 
 
 def records(window: Window, tally: Tally, limits: Limits) -> Iterator[_pcap.Record]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import glob
 import heapq
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from ._dissect import BATCH, Dissector
-from ._errors import NotACapture
-from ._formats import records
+from ._errors import NotACapture, ReaderUnavailable
+from ._formats import is_wiresharks, records
+from ._layers import LINK_TYPES
 from ._limits import Limits
+from ._pyshark import Shark, SharkOptions
 from ._source import STANDARD_INPUT, Source, Window, open_source
 from ._tally import Tally
 
@@ -19,7 +21,12 @@ if TYPE_CHECKING:
 
     from sipcdr.builder import SipMessage
 
+Reader = Literal["auto", "python", "pyshark"]
+
 _LIMITS: Final = Limits()
+_NOTHING: Final = SharkOptions()
+_SHARKS: Final = 4
+"""As many tsharks run at a time: each takes some hundred MB."""
 _AT_ONCE: Final = -(1 << 62)
 _NEVER: Final = 1 << 62
 
@@ -32,11 +39,28 @@ class Inputs:
     come. Where one continues another, as the parts of a rotated capture do, fragments and TCP streams go on across
     them.
 
+    reader: `python` is the own reader, `pyshark` Wireshark's. `auto` takes Wireshark's for all files where `shark` says
+    anything, else for those of a format or, in their first frame, of a link type that only Wireshark knows.
     files: the files that the paths name, in their order.
     total_bytes: their sizes together, None with standard input.
+
+    Raises ReaderUnavailable where Wireshark is asked for and isn't there, or can't do what `shark` says.
     """
 
-    def __init__(self, paths: Sequence[str], *, tally: Tally, limits: Limits = _LIMITS) -> None:
+    def __init__(
+        self,
+        paths: Sequence[str],
+        *,
+        tally: Tally,
+        limits: Limits = _LIMITS,
+        reader: Reader = "auto",
+        shark: SharkOptions = _NOTHING,
+    ) -> None:
+        if reader == "python" and shark:
+            raise ReaderUnavailable("key logs, decode-as rules and display filters are for the reader pyshark")
+        self._shark = Shark(shark) if reader == "pyshark" or shark else None
+        self._may_ask = reader == "auto"
+        self._asked: Shark | None = None
         self._tally = tally
         self._limits = limits
         self._done = 0
@@ -55,16 +79,16 @@ class Inputs:
         # By the time of the next message, of an unopened file by that of its first frame.
         heap: list[tuple[int, int, _Capture]] = []
         for order, name in enumerate(self.files):
-            start = _AT_ONCE if len(self.files) == 1 else self._first_time(name)
-            if start is not None:
-                heap.append((start, order, _Capture(name, start)))
+            capture = self._look(name)
+            if capture is not None:
+                heap.append((capture.start, order, capture))
         heapq.heapify(heap)
         shut: list[tuple[int, int, _Capture]] = []
         batch: list[SipMessage] = []
         while heap:
             start, order, capture = heapq.heappop(heap)
             if not capture.opened:
-                if len(self._open) >= self._limits.files:
+                if len(self._open) >= self._limits.files or self._too_many(capture):
                     shut.append((start, order, capture))
                     continue
                 self._start(capture)
@@ -87,24 +111,49 @@ class Inputs:
         if batch:
             yield batch
 
-    def _first_time(self, name: str) -> int | None:
-        """The time of a file's first frame; None if it can't be read, which is noted."""
-        if name == STANDARD_INPUT:
-            return _AT_ONCE
+    def _look(self, name: str) -> _Capture | None:
+        """A capture, when it begins, and who reads it; None if nobody can, which is noted."""
+        if name == STANDARD_INPUT or not Path(name).is_file():  # what is read of a pipe is gone
+            return _Capture(name, _AT_ONCE, self._shark)
+        window = None
         try:
             source = open_source(name)
             try:
+                window = Window(source)
                 # What is odd there is noted when the file is read.
-                first = next(records(Window(source), Tally(), self._limits), None)
+                first = next(records(window, Tally(), self._limits), None)
             finally:
                 source.close()
         except (NotACapture, OSError) as error:
+            head = window.data[:16] if window is not None else b""
+            shark = self._shark or self._ask(name, is_wiresharks(name, head))
+            if shark is not None:
+                return _Capture(name, _AT_ONCE, shark)
             self._tally.problem(name, 0, 0, _reason(error))
             return None
-        return _AT_ONCE if first is None else first[1]
+        if first is None:
+            return _Capture(name, _AT_ONCE, self._shark)
+        return _Capture(name, first[1], self._shark or self._ask(name, first[2] not in LINK_TYPES))
+
+    def _ask(self, name: str, wiresharks: bool) -> Shark | None:
+        """Wireshark for a file that only it can read; that it isn't there is noted."""
+        if not wiresharks or not self._may_ask:
+            return None
+        try:
+            self._asked = self._asked or Shark()
+        except ReaderUnavailable as error:
+            self._tally.problem(name, 0, 0, str(error))
+        return self._asked
+
+    def _too_many(self, capture: _Capture) -> bool:
+        return capture.shark is not None and sum(one.shark is not None for one in self._open) >= _SHARKS
 
     def _start(self, capture: _Capture) -> None:
         """Open a capture; one that begins where another has ended continues that one's streams."""
+        self._open.append(capture)
+        if capture.shark is not None:
+            capture.open_by(capture.shark, self._tally, self._limits)
+            return
         before = [dissector for dissector in self._idle if dissector.last_time <= capture.start]
         if before:
             dissector = max(before, key=lambda one: one.last_time)
@@ -113,7 +162,6 @@ class Inputs:
         else:
             dissector = Dissector(capture.name, self._tally, self._limits)
         capture.open(dissector, self._tally, self._limits)
-        self._open.append(capture)
 
     def _close(self, capture: _Capture) -> None:
         self._open.remove(capture)
@@ -125,9 +173,10 @@ class Inputs:
 class _Capture:
     """A file on its way through: not opened, open with messages at hand, or used up."""
 
-    def __init__(self, name: str, start: int) -> None:
+    def __init__(self, name: str, start: int, shark: Shark | None) -> None:
         self.name = name
         self.start = start
+        self.shark = shark
         self.opened = self.ended = False
         self.dissector: Dissector | None = None
         self.taken = 0
@@ -140,6 +189,11 @@ class _Capture:
         self.opened = True
         self.dissector = dissector
         self._batches = self._read(dissector, tally, limits)
+
+    def open_by(self, shark: Shark, tally: Tally, limits: Limits) -> None:
+        """Begin to let Wireshark read."""
+        self.opened = True
+        self._batches = self._read_by(shark, tally, limits)
 
     def next_time(self) -> int:
         """The time of the next message; later than any when there is none."""
@@ -178,6 +232,16 @@ class _Capture:
             if source is not None:
                 self._count(source, tally)
                 source.close()
+
+    def _read_by(self, shark: Shark, tally: Tally, limits: Limits) -> Iterator[list[SipMessage]]:
+        try:
+            yield from shark.messages(self.name, tally, limits)
+        except (NotACapture, OSError) as error:
+            tally.problem(self.name, 0, 0, _reason(error))
+        if self.name != STANDARD_INPUT and Path(self.name).is_file():
+            # tshark doesn't say how far it is.
+            self.taken = Path(self.name).stat().st_size
+            tally.bytes += self.taken
 
     def _count(self, source: Source, tally: Tally) -> None:
         tally.bytes += source.taken - self.taken

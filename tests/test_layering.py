@@ -27,7 +27,7 @@ OURS = {
     "app": {"sipcdr.builder", "sipcdr.ingest", "sipcdr.sinks"},
 }
 OTHERS = {
-    "ingest": {"msgspec", "kafka", "confluent_kafka"},
+    "ingest": {"msgspec", "kafka", "confluent_kafka", "pyshark", "packaging"},
     "builder": {"msgspec"},
     "sinks": {"msgspec", "sqlalchemy"},
     "app": {"msgspec", "click", "rich", "zstandard"},
