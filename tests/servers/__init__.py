@@ -10,7 +10,18 @@ from __future__ import annotations
 
 from ._databases import Database, mariadb, postgres
 from ._kafka import Kafka, kafka
-from ._kamailio import kamailio
+from ._kamailio import Tls, kamailio
 from ._process import Process, ServerError, free_port
 
-__all__ = ["Database", "Kafka", "Process", "ServerError", "free_port", "kafka", "kamailio", "mariadb", "postgres"]
+__all__ = [
+    "Database",
+    "Kafka",
+    "Process",
+    "ServerError",
+    "Tls",
+    "free_port",
+    "kafka",
+    "kamailio",
+    "mariadb",
+    "postgres",
+]

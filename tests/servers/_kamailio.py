@@ -1,4 +1,4 @@
-"""Kamailio as the SIP proxy of proxy.cfg, on one address over UDP and TCP."""
+"""Kamailio as the SIP proxy of proxy.cfg, on one address over UDP, TCP and, where asked for, TLS."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import socket
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ._process import Process, ServerError, as_user, make_folder
 
@@ -15,8 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+class Tls(NamedTuple):
+    """Where TLS is taken, with which PEM files."""
+
+    port: int
+    certificate: Path
+    key: Path
+
+
 @contextmanager
-def kamailio(host: str, port: int, *, first: str, second: str, ring_ms: int = 30_000) -> Iterator[Process]:
+def kamailio(
+    host: str, port: int, *, first: str, second: str, ring_ms: int = 30_000, tls: Tls | None = None
+) -> Iterator[Process]:
     """Run the proxy at host and port; `first` and `second` (host:port) are where proxy.cfg's UAS1 and UAS2 ring."""
     program = shutil.which("kamailio", path="/usr/sbin:/usr/bin:/usr/local/sbin")
     if program is None:
@@ -28,6 +38,12 @@ def kamailio(host: str, port: int, *, first: str, second: str, ring_ms: int = 30
     command += ["-w", str(folder), "-Y", str(folder), "-P", str(folder / "pid")]
     command += ["-l", f"udp:{host}:{port}", "-l", f"tcp:{host}:{port}"]
     command += ["-A", f'UAS1="sip:{first}"', "-A", f'UAS2="sip:{second}"', "-A", f"RING={ring_ms}"]
+    if tls:
+        for name, file in (("TLS_CERTIFICATE", tls.certificate), ("TLS_KEY", tls.key)):
+            copy = Path(shutil.copy(file, folder))
+            copy.chmod(0o644)  # its own user reads it
+            command += ["-A", f'{name}="{copy}"']
+        command += ["-l", f"tls:{host}:{tls.port}"]
     process = None
     try:
         process = Process(command, folder / "log", cwd=folder)
