@@ -232,7 +232,7 @@ class Dissector:
                 return
             self.messages.append(message)
             if cut:
-                self._tally.counts["cut by the snap length"] += 1
+                self._tally.counts[packet.cut_by] += 1
             rest = len(message.raw)
             if rest == len(payload):
                 return

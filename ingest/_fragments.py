@@ -123,6 +123,7 @@ class Fragments:
         if content:
             packet = Packet(datagram.position, datagram.time, content)
             packet.source, packet.destination, protocol, _ = key
+            packet.cut_by = "cut by a lost fragment"
             _become(packet, datagram, content, max(ends, datagram.length, len(content) + 1))
             self._lost(protocol, packet)
 

@@ -21,11 +21,11 @@ class Packet:
     """A frame on its way through the layers.
 
     data, at, end: the bytes, where the next header begins, and where what was captured of this layer ends.
-    whole: where it ended when it was sent, behind `end` if the capture has cut it.
+    whole: where it ended when it was sent, behind `end` if it is cut. cut_by: why, then.
     source, destination: the innermost IP addresses, packed.
     """
 
-    __slots__ = ("at", "data", "destination", "end", "position", "source", "time", "whole")
+    __slots__ = ("at", "cut_by", "data", "destination", "end", "position", "source", "time", "whole")
 
     def __init__(self, position: Position, time: int, data: bytes) -> None:
         self.position = position
@@ -33,9 +33,12 @@ class Packet:
         self.data = data
         self.at = 0
         self.end = self.whole = len(data)
+        self.cut_by = SNAP_LENGTH
         self.source = b""
         self.destination = b""
 
+
+SNAP_LENGTH: Final = "cut by the snap length"
 
 Step = tuple[dict[int, "Decoder"], int] | None
 Decoder = Callable[["Dissector", Packet], Step]

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from sipcdr.builder import Position
 
 from ._framing import Framer
+from ._layers import SNAP_LENGTH
 from ._sip import FIRST_BYTE, is_start_line
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ class Streams:
                 stream.foreign = _FOREIGN
                 stream.framer.end()
         if offset + len(data) < end:
-            self._tally.counts["cut by the snap length"] += 1
+            self._tally.counts[SNAP_LENGTH] += 1
             stream.framer.gap()
         stream.next = stream.anchor = end
 

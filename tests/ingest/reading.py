@@ -48,7 +48,7 @@ class _Trickle(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
         data = self._inner.read(min(self._piece, len(buffer)))
         buffer[: len(data)] = data
         return len(data)
