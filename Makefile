@@ -6,7 +6,7 @@ VENV ?= .venv
 # Separate tests over the processors; a file's tests stay together, as some share servers and ports.
 PYTEST_ARGS ?= -n auto --dist loadfile
 
-DEBIAN_PACKAGES = tshark tcpdump sip-tester kamailio kamailio-tls-modules kamailio-websocket-modules
+DEBIAN_PACKAGES = tshark tcpdump sip-tester kamailio kamailio-tls-modules kamailio-websocket-modules openssl
 
 ifeq ($(OS),Windows_NT)
 BIN = $(VENV)/Scripts

@@ -1,7 +1,8 @@
-"""What tests need from the machine: programs and folders that may be missing."""
+"""What tests need from the machine: programs, modules, rights and folders that may be missing."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from pathlib import Path
@@ -13,6 +14,18 @@ import pytest
 def program(name: str) -> str:
     """The path of a program. Without it the test is skipped, or fails where CI=true says that all must be there."""
     return shutil.which(name) or missing(f"{name} is not installed")
+
+
+def module(name: str) -> None:
+    """Have an extra's module, or do as for a program that is missing."""
+    if importlib.util.find_spec(name) is None:
+        missing(f"the Python module {name} is not installed")
+
+
+def as_root() -> None:
+    """Have root's rights, or do as for a program that is missing."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        missing("it takes root's rights")
 
 
 def folder(variable: str) -> Path:
