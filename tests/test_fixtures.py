@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -132,3 +133,18 @@ def test_two_runs(capture: Path, order: tuple[int, int], tmp_path: Path) -> None
     assert expected(capture) == rows_of(database, call_ids)
     write(database, calls(some))
     assert expected(capture) == rows_of(database, call_ids)
+
+
+@pytest.mark.parametrize("name", make.BUILT)
+def test_built_again(name: str) -> None:
+    """A capture that our own writer builds comes out the same to the byte."""
+    assert (FIXTURES / name).read_bytes() == make.BUILT[name]()
+
+
+def test_all_listed() -> None:
+    """Every capture can be made again, has its rows, and stands in the list."""
+    listed = re.findall(r"^\| `([^`]+)` \|", (FIXTURES / "README.md").read_text(), re.MULTILINE)
+    names = [capture.stem for capture in CAPTURES]
+    assert sorted(names) == sorted(listed)
+    assert sorted(names) == sorted(Path(name).stem for name in (*make.BUILT, *make.RECORDED))
+    assert sorted(names) == sorted(beside.stem for beside in FIXTURES.glob("*.json"))
