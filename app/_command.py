@@ -134,7 +134,8 @@ def _table(records: Iterable[Record]) -> Iterator[str]:
     """The table for the terminal that standard output is, or plain and as wide as it needs where it is none."""
     console = Console()
     width = console.width if console.is_terminal or "COLUMNS" in os.environ else None
-    return table_lines(records, width, colors=console.color_system is not None and not console.legacy_windows)
+    colors = console.color_system is not None and not console.no_color and not console.legacy_windows
+    return table_lines(records, width, colors=colors)
 
 
 def _committed(url: str, figures: Figures) -> str:

@@ -5,7 +5,7 @@ Lines are made one by one, as a replay may print a hundred thousand; widths foll
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SAMPLE: Final = 1000
 _GAP: Final = "  "
+_TENTH: Final = timedelta(milliseconds=100)
 # Select Graphic Rendition (ECMA-48): the only escapes that the table writes. The code's first digit gives its color.
 _BOLD, _GREEN, _RED, _RESET = "\x1b[1m", "\x1b[32m", "\x1b[31m", "\x1b[0m"
 _COLORS: Final = {"2": _GREEN, "4": _RED, "5": _RED, "6": _RED}
@@ -65,17 +66,13 @@ def _answered(record: Record) -> bool:
 
 
 def _span(begin: object, end: object) -> str:
-    """The time from one record's time to another: `4.2s` below a minute, then `3:07`, `1:03:07`."""
-    seconds = max(_seconds(str(end)) - _seconds(str(begin)), 0.0)
-    if seconds < 59.95:
-        return f"{seconds:.1f}s"
-    minutes, rest = divmod(int(seconds), 60)
+    """The time from one of a record's times to another: `4.2s` below a minute, then `3:07`, `1:03:07`, rounded down."""
+    tenths = max((datetime.fromisoformat(str(end)) - datetime.fromisoformat(str(begin))) // _TENTH, 0)
+    if tenths < 600:
+        return f"{tenths // 10}.{tenths % 10}s"
+    minutes, seconds = divmod(tenths // 10, 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def _seconds(time: str) -> float:
-    return datetime.fromisoformat(time).timestamp()
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 def _wait(record: Record) -> str:
