@@ -6,7 +6,10 @@
 from ._call import Call, call_key
 from ._correlator import Correlator
 from ._errors import BuilderError, CallDamaged
+from ._explained import Anomaly, Derived, Ending, Explained, Lost, Part, Seen
+from ._facts import Fact, fact_of
 from ._message import COMPACT, HEADERS, Position, SipMessage
+from ._provenance import explain
 from ._row import Client, Media, Reference, SessionDetails, TagPair, User, grid
 from ._rules import Rules
 from ._sessions import sessions
@@ -14,20 +17,30 @@ from ._sessions import sessions
 __all__ = [
     "COMPACT",
     "HEADERS",
+    "Anomaly",
     "BuilderError",
     "Call",
     "CallDamaged",
     "Client",
     "Correlator",
+    "Derived",
+    "Ending",
+    "Explained",
+    "Fact",
+    "Lost",
     "Media",
+    "Part",
     "Position",
     "Reference",
     "Rules",
+    "Seen",
     "SessionDetails",
     "SipMessage",
     "TagPair",
     "User",
     "call_key",
+    "explain",
+    "fact_of",
     "grid",
     "sessions",
 ]

@@ -242,12 +242,13 @@ def chosen_final(responses: list[Message], attempt: int | None) -> Message | Non
     """The final response of an attempt: any 2xx; else what the caller got (RFC 3261 section 16.7 step 6)."""
     best: Message | None = None
     for response in responses:
-        if response.cseq == attempt and response.status >= 200 and (best is None or _rank(response) < _rank(best)):
+        if response.cseq == attempt and response.status >= 200 and (best is None or rank(response) < rank(best)):
             best = response
     return best
 
 
-def _rank(response: Message) -> tuple[bool, int, int, bool]:
+def rank(response: Message) -> tuple[bool, int, int, bool]:
+    """What the chosen one of final responses has the least of."""
     status = response.status
     if status < 300:
         return False, 0, 0, False

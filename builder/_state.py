@@ -126,8 +126,12 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
 
 
 class Step(msgspec.Struct, frozen=True, gc=False):
-    """One message of a walk: when, what it was, the state after it, and whether the table knows it there."""
+    """One message of a walk: when, what it was, the state after it, and whether the table knows it there.
 
+    time: its own, but an ACK that overtook its 2xx stands behind that.
+    """
+
+    message: Message
     time: int
     event: Event
     state: State
@@ -151,7 +155,7 @@ def walk(session: Session) -> list[Step]:
             elif message.cseq < attempt:
                 continue
         following = TRANSITIONS[state].get(event)
-        steps.append(Step(time, event, following or state, following is not None))
+        steps.append(Step(message, time, event, following or state, following is not None))
         state = following or state
     return steps
 
