@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fixtures import rows, tls
-from fixtures.agents import tcpdump
+from fixtures.lab import tcpdump
 from sipcdr.ingest import Inputs, SharkOptions, Tally
 from tests.road import messages, replayed
 from tests.servers import Tls, free_port, kamailio
