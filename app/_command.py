@@ -54,7 +54,7 @@ def run_replay(
         call_id=call_id,
     )
     figures = Figures(Tally())
-    inputs = Inputs(paths, tally=figures.tally)
+    inputs = Inputs(paths, tally=figures.tally, reader="python")
     try:
         if url == "none":
             # Sessions are printed while the bar would run: on one terminal they would be in each other's way.
