@@ -126,7 +126,8 @@ class Streams:
             self._data(stream, offset, length, data[start : packet.end], packet)
         if flags & (_FIN | _RST):
             stream.end = offset + max(length, 0)
-        self._advance(key, stream, packet)
+        if stream.pending or stream.end is not None or stream.held or stream.framer:
+            self._advance(key, stream, packet)
 
     def flush(self) -> None:
         """Give out what all streams hold: the input has ended."""
@@ -246,7 +247,8 @@ class Streams:
         held = stream.pending_size + len(stream.framer)
         self._held += held - stream.held
         stream.held = held
-        self._waiting.pop(key, None)
+        if self._waiting:
+            self._waiting.pop(key, None)
         if stream.pending:
             self._waiting[key] = stream
 
