@@ -138,9 +138,9 @@ def test_the_plain_commands_are_those_of_the_makefile() -> None:
     """What README gives for those without make is what make does."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     by_hand = blocks(section("Two commands"))[1]
-    for words in ("pip install -q -e .", "pip install -q -e . --group test", "pip install -q --upgrade pip"):
+    for words in ("pip install -qq -e .", "pip install -qq -e . --group test", "pip install -qq --upgrade pip"):
         assert words in makefile
-        assert words.replace("-q ", "") in by_hand
+        assert words.replace("-qq ", "") in by_hand
     for step in ("ruff format --check", "ruff check", "mypy", "python -m pytest", "replay fixtures/demo.pcap"):
         assert f"$(BIN)/{step}" in makefile or f"$(BIN)/sipcdr {step}" in makefile
         assert step in by_hand
