@@ -113,8 +113,8 @@ def _chosen(calls: list[Call], sink: Sink, selection: Selection, rules: Rules) -
         if any(selection.session(record_of(session_of(session))) for session in sessions(call, rules))
     }
     others = (call.call_id for call in calls if call.call_id not in chosen)
-    chosen |= {session["CallId"] for session in sink.sessions(others) if selection.session(record_of(session))}
-    return [call for call in calls if call.call_id in chosen]
+    known = {session["CallId"] for session in sink.sessions(others) if selection.session(record_of(session))}
+    return [call for call in calls if call.call_id in chosen or call.call_id in known]
 
 
 def stored(sink: Sink, selection: Selection, spool: Spool) -> Iterator[Record]:
