@@ -146,7 +146,7 @@ class Call:
         """The call that `bytes` packed. Raises CallDamaged."""
         try:
             packed = _decode(data)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise CallDamaged(f"stored facts don't decode: {error}") from error
         if packed.format != FORMAT:
             raise CallDamaged(f"stored facts are of format {packed.format}, this version reads {FORMAT}")

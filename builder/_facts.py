@@ -10,7 +10,7 @@ import binascii
 import contextlib
 import functools
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
 
@@ -102,7 +102,11 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Details).decode
 
 
-_decode_fields = msgspec.msgpack.Decoder(dict[str, Any]).decode
+# The same as a mapping, so that what isn't there costs nothing.
+_mapping: Any = TypedDict
+_decode_fields = msgspec.msgpack.Decoder(
+    _mapping("Fields", {field.encode_name: field.type for field in msgspec.structs.fields(Details)}, total=False)
+).decode
 
 KEYS = {field.name: field.encode_name for field in msgspec.structs.fields(Details)}
 """Of each field of `Details` the name under which it is packed."""
@@ -111,16 +115,17 @@ KEYS = {field.name: field.encode_name for field in msgspec.structs.fields(Detail
 def fields_of(fact: Fact) -> dict[str, Any]:
     """Unpack just those of a fact's details that aren't empty, by their packed names. Raises CallDamaged."""
     try:
-        return _decode_fields(fact.details)
-    except msgspec.DecodeError as error:
+        fields: dict[str, Any] = _decode_fields(fact.details)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CallDamaged(f"stored details don't decode: {error}") from error
+    return fields
 
 
 def details_of(fact: Fact) -> Details:
     """Unpack a fact's details. Raises CallDamaged."""
     try:
         return _decode(fact.details)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CallDamaged(f"stored details don't decode: {error}") from error
 
 

@@ -157,7 +157,7 @@ def _sdp_of(messages: list[Message]) -> list[list[_MLine]]:
 
 def _sdp(message: Message) -> list[list[_MLine]]:
     """The SDP parts of a message (of its earliest fact that has any), each as (name, port, file selector) lines."""
-    parts: list[str] = message.fields.get(KEYS["sdp"], [])
+    parts: tuple[str, ...] = message.fields.get(KEYS["sdp"], ())
     return [[_m_line(line) for line in part.split(";")] if part else [] for part in parts]
 
 

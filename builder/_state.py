@@ -148,6 +148,8 @@ def walk(session: Session) -> list[Step]:
     for time, message in _in_causal_order(session, inside):
         event = _event(message, id(message) in inside, attempt)
         if event in _OF_AN_ATTEMPT and id(message) not in inside:
+            if shape.attempts and message.cseq not in shape.attempts:
+                continue  # a response to a CANCEL that was not seen, of an INVITE that wasn't either
             if message.cseq > attempt:
                 attempt = message.cseq
                 if state in (_EARLY, _CANCELLED, _FAILED):
