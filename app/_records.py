@@ -11,6 +11,7 @@ import csv
 import io
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -32,8 +33,13 @@ _LAST: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(microsec
 
 def iso(time: int) -> str:
     """Microseconds UTC since 1970 as `2026-11-23T08:00:00.000000Z`; years end at 1 and 9999."""
-    moment = _EPOCH + timedelta(microseconds=min(max(time, _FIRST), _LAST))
-    return f"{moment:%Y-%m-%dT%H:%M:%S.%fZ}".rjust(27, "0")
+    second, micros = divmod(min(max(time, _FIRST), _LAST), 1_000_000)
+    return f"{_to_the_second(second)}.{micros:06}Z"
+
+
+@lru_cache(4096)
+def _to_the_second(second: int) -> str:
+    return (_EPOCH + timedelta(seconds=second)).isoformat()[:19]
 
 
 def text(value: bytes) -> str:
