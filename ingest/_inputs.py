@@ -17,7 +17,7 @@ from ._source import STANDARD_INPUT, Source, Window, open_source
 from ._tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from sipcdr.builder import SipMessage
 
@@ -75,7 +75,14 @@ class Inputs:
         return self._done + sum(capture.taken for capture in self._open)
 
     def __iter__(self) -> Iterator[list[SipMessage]]:
-        """The messages in batches, roughly in the order of time."""
+        """The messages in batches, roughly in the order of time. Files and programs are closed with the iteration."""
+        try:
+            yield from self._merged()
+        finally:
+            for capture in self._open:
+                capture.close()
+
+    def _merged(self) -> Iterator[list[SipMessage]]:
         # By the time of the next message, of an unopened file by that of its first frame.
         heap: list[tuple[int, int, _Capture]] = []
         for order, name in enumerate(self.files):
@@ -180,7 +187,7 @@ class _Capture:
         self.opened = self.ended = False
         self.dissector: Dissector | None = None
         self.taken = 0
-        self._batches: Iterator[list[SipMessage]] = iter(())
+        self._batches: Generator[list[SipMessage]] | None = None
         self._messages: list[SipMessage] = []
         self._at = 0
 
@@ -195,10 +202,15 @@ class _Capture:
         self.opened = True
         self._batches = self._read_by(shark, tally, limits)
 
+    def close(self) -> None:
+        """Read no more."""
+        if self._batches:
+            self._batches.close()
+
     def next_time(self) -> int:
         """The time of the next message; later than any when there is none."""
         while self._at >= len(self._messages):
-            following = next(self._batches, None)
+            following = next(self._batches, None) if self._batches else None
             if following is None:
                 self.ended = True
                 return _NEVER
@@ -217,7 +229,7 @@ class _Capture:
         self._at = at
         return messages[start:at] if start or at < len(messages) else messages
 
-    def _read(self, dissector: Dissector, tally: Tally, limits: Limits) -> Iterator[list[SipMessage]]:
+    def _read(self, dissector: Dissector, tally: Tally, limits: Limits) -> Generator[list[SipMessage]]:
         source: Source | None = None
         try:
             source = open_source(self.name)
@@ -233,7 +245,7 @@ class _Capture:
                 self._count(source, tally)
                 source.close()
 
-    def _read_by(self, shark: Shark, tally: Tally, limits: Limits) -> Iterator[list[SipMessage]]:
+    def _read_by(self, shark: Shark, tally: Tally, limits: Limits) -> Generator[list[SipMessage]]:
         try:
             yield from shark.messages(self.name, tally, limits)
         except (NotACapture, OSError) as error:

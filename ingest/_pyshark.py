@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import re
 import struct
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -31,7 +32,7 @@ from ._source import STANDARD_INPUT
 from ._tshark import Tshark
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from sipcdr.builder import SipMessage
 
@@ -80,17 +81,18 @@ class Shark:
         self._shown = f"{shown}sip and frame.time_epoch"
         self._tshark.check(self._shown)
 
-    def messages(self, name: str, tally: Tally, limits: Limits) -> Iterator[list[SipMessage]]:
+    def messages(self, name: str, tally: Tally, limits: Limits) -> Generator[list[SipMessage]]:
         """The messages of a capture in batches. tshark ends with the iteration. Raises NotACapture, OSError."""
         secrets = self._look(name) or self._has_keylog
         dissector = Dissector(name, tally, limits)
         # In order, a stream ends where a segment was lost; else, decryption ends where two segments were swapped.
         order = ["-o", f"tcp.reassemble_out_of_order:{'TRUE' if secrets else 'FALSE'}"]
-        for frame in self._tshark.frames(name, self._shown, tally, order):
-            tally.packets += 1
-            _take(frame, dissector, limits)
-            if len(dissector.messages) >= BATCH:
-                yield dissector.take()
+        with closing(self._tshark.frames(name, self._shown, tally, order)) as frames:
+            for frame in frames:
+                tally.packets += 1
+                _take(frame, dissector, limits)
+                if len(dissector.messages) >= BATCH:
+                    yield dissector.take()
         yield dissector.take()
 
     def _look(self, name: str) -> bool:

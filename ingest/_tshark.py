@@ -19,7 +19,7 @@ from ._errors import NotACapture, ReaderUnavailable
 from ._source import STANDARD_INPUT
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Coroutine, Generator, Iterator
 
     from ._tally import Tally
 
@@ -36,6 +36,8 @@ _PREFERENCES: Final = (
     "sip.desegment_headers:TRUE",
     "sip.desegment_body:TRUE",
 )
+_OWN_WORDS: Final = "tshark: "
+_HARMLESS: Final = "Running as user "
 _NO_PACKETS: Final = bytes.fromhex("d4c3b2a1 02000400 00000000 00000000 00000400 01000000")
 _LONGEST: Final = 16 * 1024 * 1024
 _BEHIND_A_FRAME: Final = f"{os.linesep}  }},{os.linesep}".encode()
@@ -79,7 +81,7 @@ class Tshark:
         if not output.strip():
             raise NotACapture("not a capture with packets that tshark knows")
 
-    def frames(self, name: str, shown: str, tally: Tally, more: list[str]) -> Iterator[Any]:
+    def frames(self, name: str, shown: str, tally: Tally, more: list[str]) -> Generator[Any]:
         """The frames of a capture that the display filter shows, as pyshark's packets: own fields, bytes of all layers.
 
         tshark ends with the iteration. What it complains of becomes a problem. more: further options. Raises OSError.
@@ -97,9 +99,14 @@ class Tshark:
 
 
 def complaint(lines: list[str]) -> str:
-    """The line of tshark's errors that says what is wrong."""
-    said = [line for line in lines if line.startswith("tshark: ")]
-    return next(iter(said), lines[-1].strip() if lines else "tshark failed and doesn't say why")
+    """The line of tshark's errors that says what is wrong: the first of its own, or else the last of others'."""
+    said = ""
+    for line in lines:
+        if line.startswith(_OWN_WORDS):
+            return line
+        if line.strip() and not line.startswith(_HARMLESS):
+            said = line.strip()
+    return said or "tshark failed and doesn't say why"
 
 
 def _program() -> tuple[str, str]:
@@ -188,8 +195,8 @@ class _Run:
         stderr: Any = self._process.stderr
         while line := stderr.readline(4096):
             text = line.decode(errors="replace").rstrip()
-            if text and not (self._said and self._said[0].startswith("tshark: ")):
-                self._said = [text]
+            if text:
+                self._said = [complaint([*self._said, text])]
 
 
 class _Output:
