@@ -19,13 +19,15 @@ Value = int | str | User | Client | Reference | None
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """A message of a session, or of the same attempts: all sightings of it as one.
 
-    facts: its sightings in their order; the first gives time, addresses and header values. status: 0 for a request.
+    facts: its sightings in their order; the first gives time, addresses and header values. paths: source and
+    destination of each. status: 0 for a request. media: the m-lines of each part of its SDP, as facts keep them.
     by_caller: sent by the caller's side. repeats: how often one place saw it again: retransmissions. places: at how
     many (addresses and Vias) it was seen. state: that of the dialog after it, None where it moved nothing. expected:
     whether the state before knows such a message. belongs: `here`, `another row` (a fork's), or `no row` (a stray).
     """
 
     facts: tuple[Fact, ...]
+    paths: tuple[tuple[str, str], ...]
     time: int
     method: str
     status: int

@@ -110,6 +110,7 @@ def _seen(session: Session, owned: set[int]) -> tuple[Seen, ...]:
         seen.append(
             Seen(
                 facts=tuple(message.facts),
+                paths=tuple((details.source, details.destination) for details in message.details),
                 time=message.time,
                 method=METHODS[message.method],
                 status=message.status,
