@@ -173,7 +173,7 @@ def _in_causal_order(session: Session, inside: set[int]) -> list[tuple[int, Mess
         if success is not None and message.cseq > success.cseq and id(message) not in inside:
             continue  # a further attempt of a session that this row's attempt has won (S201)
         time = message.time
-        if success is not None and message.method == ACK:
+        if success is not None and message.method == ACK and message.cseq == success.cseq:
             time = max(time, success.time)
         timed.append((time, message))
     timed.sort(key=lambda item: item[0])
