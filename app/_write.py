@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import random
+import threading
 import time
 from collections import Counter, defaultdict, deque
 from typing import TYPE_CHECKING, Final
@@ -326,12 +327,19 @@ def _tags(tags: tuple[bytes, bytes], _: int) -> tuple[object, ...]:
     return tuple({tag for tag in tags if tag})
 
 
-_compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
-_decompressor = zstandard.ZstdDecompressor()
+class _Zstandard(threading.local):
+    """A compressor and a decompressor for each thread: they may not be shared, and cost more than a call to make."""
+
+    def __init__(self) -> None:
+        self.compress = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress
+        self.decompress = zstandard.ZstdDecompressor().decompress
+
+
+_zstandard = _Zstandard()
 
 
 def _compressed(packed: bytes) -> bytes:
-    return bytes((ZSTANDARD,)) + _compressor.compress(packed)
+    return bytes((ZSTANDARD,)) + _zstandard.compress(packed)
 
 
 def _stored_bytes(stored: StoredCall) -> bytes:
@@ -345,7 +353,7 @@ def _stored_bytes(stored: StoredCall) -> bytes:
         size = zstandard.frame_content_size(facts[1:])
         if not 0 <= size <= _MOST_FACTS:
             raise ValueError(f"stored facts claim a size of {size} bytes")
-        return _decompressor.decompress(facts[1:])
+        return _zstandard.decompress(facts[1:])
     except zstandard.ZstdError as error:
         raise ValueError(f"stored facts don't decompress: {error}") from error
 
