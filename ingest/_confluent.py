@@ -7,6 +7,7 @@ all of them each time, as the eager protocol has it.
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
     from ._kafka import KafkaSettings, Revoke
+
+_log = logging.getLogger(__name__)
 
 _TIMEOUT: Final = 10.0
 _LOST: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  # noqa: SLF001
@@ -77,6 +80,7 @@ class ConfluentConsumer:
                 # For each partition; 64 MiB unless told otherwise.
                 "queued.max.messages.kbytes": 8192,
                 "error_cb": self._told,
+                "logger": _log,
             },
         )
         try:

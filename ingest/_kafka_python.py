@@ -10,10 +10,12 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka import errors as kafka_errors
+from kafka.net.compat import KafkaNetClient
 from kafka.structs import OffsetAndMetadata
 
 from ._errors import IngestError, SourceRefused, SourceUnavailable
@@ -32,6 +34,9 @@ _HOPELESS: Final = (
     kafka_errors.UnsupportedSaslMechanismError,
     kafka_errors.UnsupportedVersionError,
 )
+
+_REBALANCE_MS: Final = 5_000
+"""How long one poll waits for a rebalance; the next goes on with it."""
 
 _log = logging.getLogger(__name__)
 
@@ -92,9 +97,13 @@ class KafkaPythonConsumer:
                 "value_deserializer": None,
             },
         )
+        for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile", "ssl_crlfile"):
+            # The client would try again for ever, and say that no broker answers.
+            if options.get(name) and not Path(options[name]).is_file():
+                raise SourceRefused(f"the Kafka option {name} names no file: {options[name]}")
         with _opened():
             self.cluster = _cluster(options)
-            self._client = KafkaConsumer(**options)
+            self._client = _made(KafkaConsumer, options)
             listener = _Listener(self)
             if settings.pattern:
                 self._client.subscribe(pattern=f"^({settings.pattern})$", listener=listener)
@@ -105,6 +114,7 @@ class KafkaPythonConsumer:
         lost: list[Lost] = []
         found: dict[TopicPartition, list[Any]] = {}
         with _translated():
+            self._finish_rebalance()
             try:
                 found = self._client.poll(timeout_ms=int(timeout * 1000), max_records=most)
             except kafka_errors.OffsetOutOfRangeError as error:
@@ -126,6 +136,19 @@ class KafkaPythonConsumer:
                 ]
                 self._next[partition] = batch[-1].offset + 1
         return Polled(records, lost)
+
+    def _finish_rebalance(self) -> None:
+        """Wait until a rebalance that has begun is over.
+
+        With 3.0.12 one whose end comes between two polls is begun anew, so that workers which are busy between polls
+        never come to an end; and one that the group's leader began because partitions were added is forgotten when a
+        poll's time ends in the middle of it, with heartbeats off. So it is asked for, and waited for, as a whole.
+        """
+        coordinator: Any = self._client._coordinator  # noqa: SLF001
+        if coordinator.rejoining:
+            coordinator.request_rejoin()
+        if coordinator.need_rejoin():
+            coordinator.poll(timeout_ms=_REBALANCE_MS)
 
     def _lost(self, offsets: Iterable[TopicPartition]) -> list[Lost]:
         partitions = {Partition(*theirs) for theirs in offsets} & self._next.keys()
@@ -236,10 +259,26 @@ def _opened() -> Iterator[None]:
         raise SourceRefused(f"a Kafka setting is wrong: {error.__cause__}") from error.__cause__
 
 
+def _made(kind: type[Any], options: Mapping[str, Any]) -> Any:
+    """A consumer or an administration client; one that can't begin is closed, which it doesn't do by itself."""
+    networks: list[KafkaNetClient] = []
+
+    def network(**settings: Any) -> KafkaNetClient:
+        networks.append(KafkaNetClient(**settings))
+        return networks[-1]
+
+    try:
+        return kind(**options, kafka_client=network)
+    except BaseException:
+        for each in networks:
+            each.close()
+        raise
+
+
 def _cluster(options: Mapping[str, Any]) -> str:
     """The cluster's id, which only an administration client tells."""
     known = {name: value for name, value in options.items() if name in KafkaAdminClient.DEFAULT_CONFIG}
-    admin = KafkaAdminClient(**known)
+    admin = _made(KafkaAdminClient, known)
     try:
         return str(admin.describe_cluster()["cluster_id"])
     finally:
