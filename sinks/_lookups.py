@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ._columns import Kind
 from ._errors import SinkConflict
 from ._lcscdr import TABLES
-from ._statements import EXTRA, LOOKUPS, Statements, run_many, select_many
+from ._statements import EXTRA, LOOKUPS, Statements, select_many
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -48,12 +48,23 @@ class Lookups:
             if text not in found:
                 new.setdefault(_folded(table, text), (text, wanted[text]) if table in EXTRA else (text,))
         if new:
-            run_many(connection, self._statements.insert_lookups[table], list(new.values()))
+            self._insert(connection, table, list(new.values()))
             self._find(connection, table, [text for text in missing if text not in found], found)
-        lost = [text for text in missing if text not in found]
-        if lost:
-            raise SinkConflict(f"{table} has no row for {lost[0]!r} after it was inserted")
+        for text in missing:
+            if text not in found:
+                # Equal under the database's collation to a text that looks different here.
+                number = connection.exec_driver_sql(self._statements.find_lookup[table], (text,)).scalar_one()
+                if number is None:
+                    raise SinkConflict(f"{table} has no row for {text!r} after it was inserted")
+                found[text] = number
         return found
+
+    def _insert(self, connection: sa.Connection, table: str, rows: list[tuple[Any, ...]]) -> None:
+        statements = self._statements
+        if table in statements.last_ids:
+            last = connection.exec_driver_sql(statements.last_ids[table]).scalar_one() or 0
+            rows = [(number, *row) for number, row in enumerate(rows, last + 1)]
+        statements.dialect.run(connection, statements.insert_lookups[table], rows)
 
     def committed(self, table: str, ids: Ids) -> None:
         """Take ids into the cache: they are the database's now."""

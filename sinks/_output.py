@@ -15,7 +15,6 @@ from ._errors import SinkUnusable
 from ._lcscdr import TABLES
 from ._records import StoredKey, unpacked_keys
 from ._statements import CHUNK, Statements, select_many
-from ._times import micros_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,6 +39,8 @@ SESSION_COLUMNS: Final = (*_NAMES, "CallId", "FromTag", "ToTag", "Media")
 """Names of a session's values, in their order: those of SessionDetails, and four more."""
 TIME_COLUMNS: Final = frozenset(_shown(column) for column in _COLUMNS if column.kind in (Kind.TIME, Kind.KEY_TIME))
 """Those that are times."""
+_TEXTS: Final = tuple(_shown(column) for column in _COLUMNS if column.kind is Kind.GUID)
+_BITS: Final = tuple(_shown(column) for column in _COLUMNS if column.kind is Kind.BIT)
 
 
 def read_sessions(connection: sa.Connection, statements: Statements, call_ids: Iterable[bytes]) -> Iterator[Session]:
@@ -75,10 +76,12 @@ def _keys(call_key: bytes, packed: bytes) -> tuple[StoredKey, ...]:
 def _read_chunk(
     connection: sa.Connection, statements: Statements, found: list[tuple[bytes, bytes, bytes, int, int]]
 ) -> Iterator[Session]:
-    keys = [(text_of(time), seq) for _, _, _, time, seq in found]
+    time_of, micros_of = statements.dialect.time_of, statements.dialect.micros_of
+    keys = [(time, seq) for _, _, _, time, seq in found]
     filled = keys + keys[-1:] * (CHUNK - len(keys))
-    binds = tuple(value for key in filled for value in key)
-    rows = {(row[0], row[1]): row for row in connection.exec_driver_sql(statements.read_sessions, binds).fetchall()}
+    binds = tuple(value for time, seq in filled for value in (time_of(time), seq))
+    read = connection.exec_driver_sql(statements.read_sessions, binds).fetchall()
+    rows = {(micros_of(row[0]), row[1]): row for row in read}
     for key, (call_id, caller, callee, _, _) in zip(keys, found, strict=True):
         row = rows.get(key)
         if row is None:
@@ -87,8 +90,16 @@ def _read_chunk(
         session: Session = dict(zip(_NAMES, row, strict=True))
         for name in TIME_COLUMNS:
             value = session[name]
-            if isinstance(value, str):
+            if value is not None:
                 session[name] = micros_of(value)
+        for name in _TEXTS:
+            if session[name] is not None:
+                # SQL Server's are in upper case, and psycopg's are no text.
+                session[name] = str(session[name]).lower()
+        for name in _BITS:
+            value = session[name]
+            if isinstance(value, bool):
+                session[name] = int(value)
         yield _whole(session, call_id, caller, callee)
 
 

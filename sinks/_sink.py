@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Self
 
 import sqlalchemy as sa
 
+from ._address import address_of, hidden, secrets_of
 from ._constants import CONSTANT_ROWS
-from ._errors import SinkAddress, SinkUnusable
+from ._dialect import WRITES, Dialect
+from ._errors import SinkAddress, SinkError, SinkUnusable
+from ._existing import Existing, existing
 from ._lookups import Lookups
 from ._output import Session, read_sessions
-from ._schema import metadata
-from ._sqlite import WRITES, engine_of, error_of
+from ._schema import metadata, tables_of
 from ._statements import Statements
 from ._transaction import Transaction, read_calls
 from ._views import VIEWS
@@ -36,24 +38,36 @@ class Sink:
         self._statements = statements
         self._lookups = Lookups(self._statements)
         self._epoch: int | None = None
+        self._errors = Errors(statements.dialect, engine.url)
 
     @classmethod
     def open(cls, url: str, *, ddl: bool = True) -> Self:
         """Connect to a database, and make what is missing of the schema unless `ddl` is False.
 
-        Raises SinkAddress if the URL is none or names another database than SQLite, and SinkUnusable for a file that
-        can't be opened or is no database, or a database without our tables (with `ddl` False).
+        Raises SinkAddress if the URL is none, names another database than the four, or needs a driver that isn't
+        installed; SinkUnusable for a database that can't be used, such as one without our tables (with `ddl` False);
+        SinkUnavailable for one that can't be reached now.
         """
+        dialect, parsed = address_of(url)
         try:
-            parsed = sa.make_url(url)
-            if parsed.get_backend_name() != "sqlite":
-                raise SinkAddress(f"no support for {parsed.get_backend_name()} databases")
-            engine = engine_of(parsed)
-        except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError, ValueError) as error:
-            raise SinkAddress(f"no database URL such as sqlite:///sipcdr.db: {error}") from error
-        tables, statements = _compiled("sqlite")
-        with _errors():
+            engine = dialect.engine(parsed)
+        except ImportError as error:
+            raise SinkAddress(
+                f"{dialect.drivername} needs a driver: pip install 'sipcdr[{dialect.extra}]' ({error})"
+            ) from error
+        except (sa.exc.ArgumentError, ValueError, TypeError) as error:
+            text = hidden(str(error), secrets_of(parsed))
+            raise SinkAddress(f"no database URL such as sqlite:///sipcdr.db: {text}") from None
+        return cls.on(engine, dialect, ddl=ddl)
+
+    @classmethod
+    def on(cls, engine: sa.Engine, dialect: Dialect, *, ddl: bool = True) -> Self:
+        """Take an engine that was made, as `open` does."""
+        with Errors(dialect, engine.url)():
             try:
+                with engine.connect() as connection:
+                    found = existing(connection)
+                tables, statements = _compiled(dialect, found)
                 _prepare(engine, tables, ddl=ddl)
             except BaseException:
                 engine.dispose()
@@ -68,14 +82,14 @@ class Sink:
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, StoredCall]:
         """The stored calls of these CallKeys, outside of any transaction that writes."""
-        with _errors(), self._engine.connect() as connection:
+        with self._errors(), self._engine.connect() as connection:
             return read_calls(connection, self._statements, keys)
 
     @contextmanager
     def begin(self) -> Iterator[Transaction]:
         """Take the writers' lock, and commit when the block ends; an exception rolls all back."""
         statements = self._statements
-        with _errors(), self._writer.connect() as connection:
+        with self._errors(), self._writer.connect() as connection:
             with connection.begin():
                 connection.exec_driver_sql(statements.lock)
                 row = connection.exec_driver_sql(statements.read_lock).fetchone()
@@ -92,32 +106,41 @@ class Sink:
 
     def sessions(self, call_ids: Iterable[bytes]) -> Iterator[Session]:
         """The sessions of these Call-IDs, each once, by (InviteTime, CallId, tags); memory stays flat."""
-        with _errors(), self._engine.connect() as connection:
+        with self._errors(), self._engine.connect() as connection:
             yield from read_sessions(connection, self._statements, call_ids)
 
     def close(self) -> None:
         """Close all connections."""
-        with _errors():
+        with self._errors():
             self._engine.dispose()
 
 
 @cache
-def _compiled(dialect: str) -> tuple[sa.MetaData, Statements]:
+def _compiled(dialect: Dialect, found: Existing) -> tuple[sa.MetaData, Statements]:
     """The tables and the statements in a dialect, made once a process: compiling takes some 50 ms."""
-    tables = metadata(dialect)
-    return tables, Statements(tables, sa.make_url(f"{dialect}://").get_dialect()())
+    tables = metadata(dialect.name, found.names)
+    return tables, Statements(tables, dialect, found.numbered)
 
 
-@contextmanager
-def _errors() -> Iterator[None]:
-    """Turn what SQLAlchemy and the driver raise into this package's errors."""
-    try:
-        yield
-    except Exception as error:
-        meant = error_of(error)
-        if meant is None:
+class Errors:
+    """Turns what SQLAlchemy and a driver raise into this package's errors, without a password in them."""
+
+    def __init__(self, dialect: Dialect, url: sa.URL) -> None:
+        self._dialect = dialect
+        self._secrets = secrets_of(url)
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Do so for what the block raises."""
+        try:
+            yield
+        except SinkError:
             raise
-        raise meant from error
+        except Exception as error:
+            meant = self._dialect.meaning(error)
+            if meant is None:
+                raise
+            raise type(meant)(hidden(str(meant), self._secrets)) from error
 
 
 def _prepare(engine: sa.Engine, tables: sa.MetaData, *, ddl: bool) -> None:
@@ -128,11 +151,12 @@ def _prepare(engine: sa.Engine, tables: sa.MetaData, *, ddl: bool) -> None:
     if not ddl:
         raise SinkUnusable("the database lacks tables or rows of sipcdr, and may not be changed to have them")
     with engine.execution_options(**{WRITES: True}).begin() as connection:
-        names = set(sa.inspect(connection).get_table_names())
-        tables.create_all(connection, [table for table in tables.sorted_tables if table.name not in names])
-        views = sa.inspect(connection).get_view_names()
+        names = _folded(sa.inspect(connection).get_table_names())
+        absent = [table for table in tables.sorted_tables if table.name.lower() not in names]
+        tables.create_all(connection, absent, checkfirst=False)
+        views = _folded(sa.inspect(connection).get_view_names())
         for name, select in VIEWS.items():
-            if name not in views:
+            if name.lower() not in views:
                 text = select(tables).compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True})
                 connection.exec_driver_sql(f"CREATE VIEW {name} AS {text}")
         for table, row in _missing_rows(connection, tables):
@@ -141,10 +165,14 @@ def _prepare(engine: sa.Engine, tables: sa.MetaData, *, ddl: bool) -> None:
 
 def _missing(connection: sa.Connection, tables: sa.MetaData) -> bool:
     inspector = sa.inspect(connection)
-    there = {*inspector.get_table_names(), *inspector.get_view_names()}
-    if not there.issuperset(tables.tables.keys() | VIEWS.keys()):
+    there = _folded([*inspector.get_table_names(), *inspector.get_view_names()])
+    if not there.issuperset(_folded([*tables.tables, *VIEWS])):
         return True
     return bool(_missing_rows(connection, tables))
+
+
+def _folded(names: Iterable[str]) -> set[str]:
+    return {name.lower() for name in names}
 
 
 def _missing_rows(connection: sa.Connection, tables: sa.MetaData) -> list[tuple[sa.Table, dict[str, object]]]:
@@ -152,7 +180,7 @@ def _missing_rows(connection: sa.Connection, tables: sa.MetaData) -> list[tuple[
     missing: list[tuple[sa.Table, dict[str, object]]] = []
     lock = {"sipcdr_positions": (("", "", 0, 0),)}
     for name, rows in (CONSTANT_ROWS | lock).items():
-        table = tables.tables[name]
+        table = tables_of(tables)[name]
         keys = [column.key for column in table.primary_key]
         there = {tuple(row) for row in connection.execute(sa.select(*table.primary_key))}
         for row in rows:

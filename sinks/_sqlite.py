@@ -6,8 +6,8 @@ import sqlite3
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
 
+from ._dialect import WRITES, Dialect
 from ._errors import (
     SinkConflict,
     SinkError,
@@ -18,13 +18,15 @@ from ._errors import (
     SinkUnavailable,
     SinkUnusable,
 )
+from ._times import micros_of, text_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.pool import ConnectionPoolEntry
 
-WRITES: Final = "sipcdr_writes"
-"""The execution option of a connection whose transactions write: they take SQLite's write lock at once."""
+    from ._bulk import Bulk
 
 # https://www.sqlite.org/rescode.html: the primary code is the low byte.
 _PRIMARY: Final[dict[int, type[SinkError]]] = {
@@ -45,7 +47,7 @@ _EXTENDED: Final[dict[int, type[SinkError]]] = {
 }
 
 
-def engine_of(url: sa.URL) -> sa.Engine:
+def _engine(url: sa.URL) -> sa.Engine:
     """Make an engine whose connections keep a write-ahead log, check foreign keys and begin as they are told."""
     engine = sa.create_engine(url)
     sa.event.listen(engine, "connect", _connected)
@@ -78,12 +80,11 @@ def _begin(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def error_of(error: Exception) -> SinkError | None:
-    """What an exception out of SQLAlchemy or the driver means, as one of this package's; None if it is a bug."""
-    if isinstance(error, OverflowError | UnicodeEncodeError):
-        # The driver's own checks: an integer beyond 64 bits, a time out of range, a lone surrogate.
-        return SinkRefused(str(error))
-    cause = error.orig if isinstance(error, DBAPIError) else error
+def _run(connection: sa.Connection, bulk: Bulk, rows: Sequence[tuple[Any, ...]]) -> int:
+    return connection.exec_driver_sql(bulk.text, list(rows)).rowcount
+
+
+def _error_of(cause: Exception) -> SinkError | None:
     if not isinstance(cause, sqlite3.Error):
         return None
     code = getattr(cause, "sqlite_errorcode", None)
@@ -99,3 +100,15 @@ _HINTS: Final[dict[Any, str]] = {
     SinkReadOnly: "the database is read-only: ",
     SinkLocked: "another program holds the database: ",
 }
+
+SQLITE: Final = Dialect(
+    name="sqlite",
+    drivername="sqlite+pysqlite",
+    extra="",
+    style="qmark",
+    engine=_engine,
+    run=_run,
+    error_of=_error_of,
+    time_of=text_of,
+    micros_of=micros_of,
+)

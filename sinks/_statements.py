@@ -1,8 +1,7 @@
-"""The statements of a sink: built once from the tables, compiled to text, run with tuples in a fixed order.
+"""The statements of a sink: built once from the tables, as text, run with tuples in a fixed order.
 
-SQLAlchemy compiles them for the dialect; its per-row work (a dictionary a row, a processor a value) is left out, as it
-costs more than the rows themselves. A compiled text's binds stand in the order that its builder states, or making it
-fails.
+SQLAlchemy compiles what reads; its per-row work (a dictionary a row, a processor a value) is left out, as it costs more
+than the rows themselves. A compiled text's binds stand in the order that its builder states, or making it fails.
 """
 
 from __future__ import annotations
@@ -12,13 +11,17 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import sqlalchemy as sa
 
+from ._bulk import Writing
 from ._columns import Kind
 from ._lcscdr import TABLES
+from ._schema import tables_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
-    from sqlalchemy.engine import Dialect
+    from sqlalchemy.engine import Dialect as Compiler
+
+    from ._dialect import Dialect
 
 CHUNK: Final = 256
 """Keys that one SELECT asks for. A last chunk is filled up with its last key, so that there is one text a SELECT."""
@@ -43,42 +46,32 @@ _REPLACED: Final = ("ReplaceDialogIdTime", "ReplaceDialogIdSeq")
 
 
 class Statements:
-    """All texts. Each attribute's comment names the binds in their order."""
+    """All statements. Each attribute's comment names the binds in their order."""
 
-    def __init__(self, tables: sa.MetaData, dialect: Dialect) -> None:
-        t = tables.tables
+    def __init__(self, tables: sa.MetaData, dialect: Dialect, numbered: frozenset[str] = frozenset()) -> None:
+        """Build them; `numbered` are look-up tables whose ids the database doesn't give out."""
+        t = tables_of(tables)
         calls, references, positions = t["sipcdr_calls"], t["sipcdr_references"], t["sipcdr_positions"]
         details, dialogs, media = t["SessionDetails"], t["Dialogs"], t["Media"]
         fields = tuple(column.name for column in FIELD_COLUMNS)
         lock = (positions.c.Source == "") & (positions.c.Partition == "")
+        compiler = dialect.compiler()
+        writing = Writing(compiler, dialect.style)
+        self.dialect = dialect
 
         def compiled(statement: sa.ClauseElement, *binds: str) -> str:
-            text = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+            text = statement.compile(dialect=compiler, compile_kwargs={"render_postcompile": True})
             if tuple(getattr(text, "positiontup", None) or ()) != tuple(f"b_{name}" for name in binds):
                 raise AssertionError(f"binds out of order: {text}")
             return str(text)
-
-        def insert(table: sa.Table, *columns: str, **literals: Any) -> str:
-            ordered = [column.key for column in table.c if column.key in columns]
-            values: dict[str, Any] = {name: sa.bindparam(f"b_{name}") for name in ordered}
-            return compiled(sa.insert(table).values(values | literals), *ordered)
-
-        def update(table: sa.Table, columns: Sequence[str], where: Sequence[str], **literals: Any) -> str:
-            values: dict[str, Any] = {name: sa.bindparam(f"b_{name}") for name in columns}
-            conditions = [table.c[name] == sa.bindparam(f"b_{name}") for name in where]
-            return compiled(sa.update(table).values(values | literals).where(*conditions), *columns, *where)
-
-        def delete(table: sa.Table) -> str:
-            conditions = [table.c[name] == sa.bindparam(f"b_{name}") for name in _KEY]
-            return compiled(sa.delete(table).where(*conditions), *_KEY)
 
         def select(wanted: sa.Select[Any], column: sa.Column[Any]) -> str:
             names = [f"k{number}" for number in range(CHUNK)]
             return compiled(wanted.where(column.in_([sa.bindparam(f"b_{name}") for name in names])), *names)
 
         # No binds: the writers' lock is a row that every writer updates first.
-        self.lock = _literal(sa.update(positions).values(Position=positions.c.Position + 1).where(lock), dialect)
-        self.read_lock = _literal(sa.select(positions.c.Position, positions.c.Epoch).where(lock), dialect)
+        self.lock = _literal(sa.update(positions).values(Position=positions.c.Position + 1).where(lock), compiler)
+        self.read_lock = _literal(sa.select(positions.c.Position, positions.c.Epoch).where(lock), compiler)
         # CHUNK keys each.
         self.read_calls = select(
             sa.select(calls.c.CallKey, calls.c.Version, calls.c.Facts, calls.c.Keys), calls.c.CallKey
@@ -103,43 +96,52 @@ class Statements:
             name: select(sa.select(t[name].c[text], *t[name].primary_key), t[name].c[text])
             for name, text in LOOKUPS.items()
         }
-        # The text, then the extra column if the table has one.
+        # One text.
+        self.find_lookup = {
+            name: compiled(
+                sa.select(sa.func.min(*t[name].primary_key)).where(t[name].c[text] == sa.bindparam("b_text")), "text"
+            )
+            for name, text in LOOKUPS.items()
+        }
+        # The id where the database doesn't give it out, the text, and the extra column if the table has one.
+        self.last_ids = {
+            name: str(sa.select(sa.func.max(*t[name].primary_key)).compile(dialect=compiler)) for name in numbered
+        }
         self.insert_lookups = {
-            name: insert(t[name], text, *filter(None, (EXTRA.get(name),))) for name, text in LOOKUPS.items()
+            name: writing.insert(
+                t[name],
+                *(column.key for column in t[name].primary_key if name in numbered),
+                text,
+                *filter(None, (EXTRA.get(name),)),
+                absent=text,
+            )
+            for name, text in LOOKUPS.items()
         }
         # The key, checksum, ExternalId; and with the key last.
-        self.insert_dialogs = insert(dialogs, *_KEY, "ExternalChecksum", "ExternalId")
-        self.update_dialogs = update(dialogs, ("ExternalChecksum", "ExternalId"), _KEY)
-        # The key and FIELD_COLUMNS; and with the key last.
-        unresolved = dict.fromkeys(_REPLACED, sa.null())
-        self.insert_sessions = insert(details, *_KEY, *fields, Processed=sa.literal_column("0"), **unresolved)
-        self.update_sessions = update(details, fields, _KEY, **unresolved)
+        self.insert_dialogs = writing.insert(dialogs, *_KEY, "ExternalChecksum", "ExternalId")
+        self.update_dialogs = writing.update(dialogs, ("ExternalChecksum", "ExternalId"), _KEY)
+        # The key, FIELD_COLUMNS, Processed; and FIELD_COLUMNS with the key last.
+        self.insert_sessions = writing.insert(details, *_KEY, *fields, "Processed")
+        self.update_sessions = writing.update(details, fields, _KEY, nulls=_REPLACED)
         # The replaced dialog's key, then the session's.
-        self.resolve = update(details, _REPLACED, _KEY)
+        self.resolve = writing.update(details, _REPLACED, _KEY)
         # The key, MediaId, StartTime, EndTime.
-        self.insert_media = insert(media, *_KEY, "MediaId", "StartTime", "EndTime")
+        self.insert_media = writing.insert(media, *_KEY, "MediaId", "StartTime", "EndTime")
         # The key, InviteTime in microseconds, TargetCallKey, TargetTags.
-        self.insert_references = insert(references, *(column.key for column in references.c))
+        self.insert_references = writing.insert(references, *(column.key for column in references.c))
         # The key.
-        self.delete_sessions = delete(details)
-        self.delete_dialogs = delete(dialogs)
-        self.delete_media = delete(media)
-        self.delete_references = delete(references)
+        self.delete_sessions = writing.delete(details, _KEY)
+        self.delete_dialogs = writing.delete(dialogs, _KEY)
+        self.delete_media = writing.delete(media, _KEY)
+        self.delete_references = writing.delete(references, _KEY)
         # CallKey, Version, FirstTime, LastTime, Facts, Keys.
-        self.insert_calls = insert(calls, *(column.key for column in calls.c if column.key != "CallNumber"))
-        # Version, FirstTime, LastTime, Facts, Keys, CallKey, the Version read.
         written = ("Version", "FirstTime", "LastTime", "Facts", "Keys")
-        self.update_calls = compiled(
-            sa.update(calls)
-            .values({name: sa.bindparam(f"b_{name}") for name in written})
-            .where(calls.c.CallKey == sa.bindparam("b_CallKey"), calls.c.Version == sa.bindparam("b_read")),
-            *written,
-            "CallKey",
-            "read",
-        )
+        self.insert_calls = writing.insert(calls, "CallKey", *written)
+        # Version, FirstTime, LastTime, Facts, Keys, CallKey, the Version read.
+        self.update_calls = writing.update(calls, written, ("CallKey", "Version"))
         # Position, Source, Partition; and Source, Partition, Position, Epoch.
-        self.update_positions = update(positions, ("Position",), ("Source", "Partition"))
-        self.insert_positions = insert(positions, *(column.key for column in positions.c))
+        self.update_positions = writing.update(positions, ("Position",), ("Source", "Partition"))
+        self.insert_positions = writing.insert(positions, *(column.key for column in positions.c))
         # CHUNK pairs of SessionIdTime and SessionIdSeq. A row-value IN would scan the table.
         pairs = [
             (details.c.SessionIdTime == sa.bindparam(f"b_t{number}"))
@@ -152,8 +154,8 @@ class Statements:
         )
 
 
-def _literal(statement: sa.ClauseElement, dialect: Dialect) -> str:
-    return str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+def _literal(statement: sa.ClauseElement, compiler: Compiler) -> str:
+    return str(statement.compile(dialect=compiler, compile_kwargs={"literal_binds": True}))
 
 
 def _resolved(t: Any) -> sa.Select[Any]:
@@ -170,13 +172,6 @@ def _resolved(t: Any) -> sa.Select[Any]:
             value = lookup.c[LOOKUPS[name]]
         columns.append(value.label(column.name))
     return sa.select(*columns).select_from(joined)
-
-
-def run_many(connection: sa.Connection, text: str, rows: Sequence[tuple[Any, ...]]) -> int:
-    """Run a statement for each tuple, in bulk, and return how many rows it found."""
-    if not rows:
-        return 0
-    return connection.exec_driver_sql(text, list(rows)).rowcount
 
 
 def chunks(keys: Iterable[_T]) -> Iterator[tuple[_T, ...]]:

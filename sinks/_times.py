@@ -1,4 +1,4 @@
-"""Times between the program's microseconds UTC and SQLite's text of 26 characters."""
+"""Times between the program's microseconds UTC and what databases take and give."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def text_of(time: int) -> str:
     return f"{_second(second)}{micros:06d}"
 
 
-def micros_of(text: str) -> int:
-    """Return the microseconds since 1970 of such a text. Raises ValueError if it is none."""
-    return (datetime.fromisoformat(text).replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+def micros_of(value: str | datetime) -> int:
+    """Return the microseconds since 1970 of such a text, or of a time without a zone. ValueError if it is none."""
+    time = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    return (time.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND

@@ -11,7 +11,7 @@ import msgspec
 from sipcdr.builder import SessionDetails, TagPair, call_key, grid
 
 from ._columns import Kind
-from ._errors import SinkConflict
+from ._errors import SinkConflict, SinkRefused
 from ._records import (
     Change,
     SessionKey,
@@ -23,14 +23,14 @@ from ._records import (
     unpacked_keys,
     unpacked_tags,
 )
-from ._statements import FIELD_COLUMNS, LOOKUPS, Statements, run_many, select_many
-from ._times import micros_of, text_of
+from ._statements import FIELD_COLUMNS, LOOKUPS, Statements, select_many
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import sqlalchemy as sa
 
+    from ._bulk import Bulk
     from ._lookups import Ids, Lookups
 
 _fields = attrgetter(*(column.field for column in FIELD_COLUMNS))
@@ -73,6 +73,7 @@ class Transaction:
         self._connection = connection
         self._statements = statements
         self._lookups = lookups
+        self._dialect = statements.dialect
         self._ids: list[tuple[str, Ids]] = []
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, StoredCall]:
@@ -123,9 +124,9 @@ class Transaction:
             keys.append(of_call)
         new.sort(key=_by_time_and_id)
         ticks = dict.fromkeys((grid(item[0]) for item in new), 0)
-        texts = {text_of(tick): tick for tick in ticks}
-        for text, highest in select_many(self._connection, self._statements.read_seqs, texts):
-            ticks[texts[text]] = highest
+        texts = map(self._dialect.time_of, ticks)
+        for time, highest in select_many(self._connection, self._statements.read_seqs, texts):
+            ticks[self._dialect.micros_of(time)] = highest
         for invite_time, _, of_call, place in new:
             tick = grid(invite_time)
             ticks[tick] = seq = ticks[tick] + 1
@@ -135,6 +136,7 @@ class Transaction:
     def _write_sessions(self, changes: Sequence[Change], keys: list[list[SessionKey]]) -> None:
         # 5. Dialogs own the keys, so they come first.
         statements = self._statements
+        text_of = self._dialect.time_of
         inserted: list[tuple[tuple[str, int], list[Any], SessionDetails]] = []
         updated: list[tuple[tuple[str, int], list[Any], SessionDetails]] = []
         for change, of_call in zip(changes, keys, strict=True):
@@ -147,9 +149,9 @@ class Transaction:
         dialogs = [(zlib.crc32(row.external_id), row.external_id) for _, _, row in everything]
         signed = [(crc - (crc >> 31 << 32), external_id) for crc, external_id in dialogs]
         count = len(inserted)
-        self._run(statements.insert_dialogs, [key + d for (key, _, _), d in zip(inserted, signed, strict=False)])
-        self._run(statements.insert_sessions, [(*key, *values) for key, values, _ in inserted])
-        old_keys = [key for key, _, _ in updated] + [_bound(key) for change in changes for key in change.gone]
+        self._insert(statements.insert_dialogs, [key + d for (key, _, _), d in zip(inserted, signed, strict=False)])
+        self._insert(statements.insert_sessions, [(*key, *values, 0) for key, values, _ in inserted])
+        old_keys = [key for key, _, _ in updated] + [self._bound(key) for change in changes for key in change.gone]
         self._run(statements.delete_media, old_keys)
         self._run(statements.delete_references, old_keys)
         self._found(
@@ -167,8 +169,8 @@ class Transaction:
             if row.reference is not None:
                 target = row.reference
                 references.append((*bound, row.invite_time, call_key(target.call_id), packed_tags(target.tags)))
-        self._run(statements.insert_media, media)
-        self._run(statements.insert_references, references)
+        self._insert(statements.insert_media, media)
+        self._insert(statements.insert_references, references)
         self.effect.inserted += count
         self.effect.updated += len(updated)
 
@@ -195,6 +197,7 @@ class Transaction:
                     for place in places:
                         if values[place] is not None:
                             values[place] = ids[values[place]]
+        text_of = self._dialect.time_of
         for values in rows:
             for place in _TIMES:
                 if values[place] is not None:
@@ -207,6 +210,7 @@ class Transaction:
         stored: dict[bytes, tuple[StoredKey, ...]] = {}
         inserted: list[tuple[Any, ...]] = []
         updated: list[tuple[Any, ...]] = []
+        text_of = self._dialect.time_of
         for change, of_call in zip(changes, keys, strict=True):
             stored[change.call_key] = stored_keys = tuple(
                 StoredKey((row.caller_tag, row.callee_tag), row.pairs, row.invite_time, key)
@@ -223,7 +227,7 @@ class Transaction:
                 inserted.append((change.call_key, *content))
             else:
                 updated.append((*content, change.call_key, change.version))
-        self._run(self._statements.insert_calls, inserted)
+        self._insert(self._statements.insert_calls, inserted)
         self._found(self._statements.update_calls, updated)
         return stored
 
@@ -240,7 +244,7 @@ class Transaction:
         for time, seq, invite_time, target, tags in select_many(
             self._connection, self._statements.read_references, stored
         ):
-            key = SessionKey(micros_of(time), seq)
+            key = SessionKey(self._dialect.micros_of(time), seq)
             references[key] = _Reference(key, invite_time, bytes(target), unpacked_tags(tags))
         others = {reference.target for reference in references.values()} - stored.keys()
         for target, packed in select_many(self._connection, self._statements.read_keys, others):
@@ -248,13 +252,13 @@ class Transaction:
         resolved = []
         for reference in references.values():
             dialog = _replaced(stored.get(reference.target, ()), reference)
-            resolved.append(((None, None) if dialog is None else _bound(dialog)) + _bound(reference.key))
+            resolved.append(((None, None) if dialog is None else self._bound(dialog)) + self._bound(reference.key))
         # A session that somebody deleted by hand may have left its reference: that isn't this batch's fault.
         self._run(self._statements.resolve, resolved)
 
     def _delete(self, changes: Sequence[Change]) -> None:
         # 8. Media and references of these are gone since step 5; references to them point elsewhere since step 7.
-        gone = [_bound(key) for change in changes for key in change.gone]
+        gone = [self._bound(key) for change in changes for key in change.gone]
         self._run(self._statements.delete_sessions, gone)
         self._run(self._statements.delete_dialogs, gone)
         self.effect.deleted += len(gone)
@@ -264,18 +268,26 @@ class Transaction:
             where = (position.position, position.source, position.partition)
             if not self._run(self._statements.update_positions, [where]):
                 row = (position.source, position.partition, position.position, position.epoch)
-                self._run(self._statements.insert_positions, [row])
+                self._insert(self._statements.insert_positions, [row])
 
-    def _run(self, text: str, rows: Sequence[tuple[Any, ...]]) -> int:
-        return run_many(self._connection, text, rows)
+    def _bound(self, key: SessionKey) -> tuple[str, int]:
+        return (self._dialect.time_of(key.time), key.seq)
 
-    def _found(self, text: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    def _run(self, bulk: Bulk, rows: Sequence[tuple[Any, ...]]) -> int:
+        return self._dialect.run(self._connection, bulk, rows) if rows else 0
+
+    def _insert(self, bulk: Bulk, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Run an INSERT that must add a row for each tuple; a driver may lose one without a word."""
+        added = self._run(bulk, rows)
+        if added != len(rows):
+            raise SinkRefused(f"{len(rows) - added} of {len(rows)} rows were not taken: {bulk.target}")
+
+    def _found(self, bulk: Bulk, rows: Sequence[tuple[Any, ...]]) -> None:
         """Run an UPDATE that must find a row for each tuple."""
-        found = self._run(text, rows)
+        found = self._run(bulk, rows)
         if found != len(rows):
-            raise SinkConflict(
-                f"{len(rows) - found} of {len(rows)} rows are no longer there: {text.partition(' SET ')[0]}"
-            )
+            what = bulk.text.partition(" SET ")[0]
+            raise SinkConflict(f"{len(rows) - found} of {len(rows)} rows are no longer there: {what}")
 
 
 _NO_KEY: Final = SessionKey(0, 0)
@@ -283,10 +295,6 @@ _NO_KEY: Final = SessionKey(0, 0)
 
 def _by_time_and_id(item: tuple[int, bytes, list[SessionKey], int]) -> tuple[int, bytes]:
     return item[:2]
-
-
-def _bound(key: SessionKey) -> tuple[str, int]:
-    return (text_of(key.time), key.seq)
 
 
 def _replaced(keys: tuple[StoredKey, ...], reference: _Reference) -> SessionKey | None:

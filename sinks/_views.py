@@ -8,17 +8,50 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import mssql
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+from ._schema import tables_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from sqlalchemy.sql.compiler import SQLCompiler
 
 SESSION_DETAILS_VIEW = "SessionDetailsView"
 BASE_VIEW = "CDRReportsSessionDetailsBaseView"
 
 
+class _AsText(FunctionElement[str]):
+    """The bytes of a dialog's name as text."""
+
+    inherit_cache = True
+
+
+_TEXT = mssql.VARCHAR("max")  # type: ignore[arg-type]
+_AS_TEXT = {
+    "sqlite": "CAST(%s AS TEXT)",
+    # One character a byte: no byte that a peer may send is an error.
+    "postgresql": "convert_from(%s, 'LATIN1')",
+    "mysql": "CONVERT(%s USING utf8mb4)",
+    "mssql": "CAST(CAST(%s AS varbinary(max)) AS varchar(max))",
+}
+
+
+@compiles(_AsText)
+def _as_text(element: _AsText, compiler: SQLCompiler, **options: Any) -> str:
+    return _AS_TEXT[compiler.dialect.name] % compiler.process(element.clauses, **options)
+
+
+def _unquoted(name: str) -> str:
+    """A name that PostgreSQL may fold to lower case, as it does where a query writes it."""
+    return sa.sql.quoted_name(name, quote=False)
+
+
 def session_details_view(tables: sa.MetaData) -> sa.Select[Any]:
     """Return the SELECT of SessionDetailsView: 49 documented columns in their order, and MediaTypes."""
-    t = tables.tables
+    t = tables_of(tables)
     s = t["SessionDetails"].alias("s")
     d = t["Dialogs"].alias("d")
     r = t["Dialogs"].alias("r")
@@ -91,11 +124,11 @@ def session_details_view(tables: sa.MetaData) -> sa.Select[Any]:
         ("ReferredByUri", ur.c.UserUri),
         ("ReferredByUriType", kr.c.UriType),
         ("ReferredByTenant", tr.c.TenantKey),
-        ("DialogId", sa.cast(d.c.ExternalId, sa.Text)),
+        ("DialogId", _AsText(d.c.ExternalId)),
         ("CorrelationId", s.c.CorrelationId),
         ("ReplaceDialogIdTime", s.c.ReplaceDialogIdTime),
         ("ReplaceDialogIdSeq", s.c.ReplaceDialogIdSeq),
-        ("ReplacesDialogId", sa.cast(r.c.ExternalId, sa.Text)),
+        ("ReplacesDialogId", _AsText(r.c.ExternalId)),
         ("ResponseTime", s.c.ResponseTime),
         ("ResponseCode", s.c.ResponseCode),
         ("DiagnosticId", s.c.DiagnosticId),
@@ -111,18 +144,18 @@ def session_details_view(tables: sa.MetaData) -> sa.Select[Any]:
         ("ToUserFlag", s.c.User2Flag),
         ("CallFlag", s.c.CallFlag),
         # The emergency location of table Locations, which SIP signalling doesn't fill.
-        ("Location", sa.cast(sa.null(), sa.Text)),
+        ("Location", sa.cast(sa.null(), sa.Text().with_variant(_TEXT, "mssql"))),
         ("LastModifiedTime", s.c.LastModifiedTime),
         ("MediaTypes", s.c.MediaTypes),
     )
-    return sa.select(*(column.label(name) for name, column in columns)).select_from(joined)
+    return sa.select(*(column.label(_unquoted(name)) for name, column in columns)).select_from(joined)
 
 
 def base_view(tables: sa.MetaData) -> sa.Select[Any]:
     """Return the SELECT of SessionDetails with the names of the replaced pair as public reports spell them."""
     renamed = {"ReplaceDialogIdTime": "ReplacesDialogIdTime", "ReplaceDialogIdSeq": "ReplacesDialogIdSeq"}
-    s = tables.tables["SessionDetails"].alias("s")
-    return sa.select(*(column.label(renamed.get(column.key, column.key)) for column in s.columns))
+    s = tables_of(tables)["SessionDetails"].alias("s")
+    return sa.select(*(column.label(_unquoted(renamed.get(column.key, column.key))) for column in s.columns))
 
 
 VIEWS: dict[str, Callable[[sa.MetaData], sa.Select[Any]]] = {

@@ -29,7 +29,7 @@ OURS = {
 OTHERS = {
     "ingest": {"msgspec", "kafka", "confluent_kafka", "pyshark", "packaging"},
     "builder": {"msgspec"},
-    "sinks": {"msgspec", "sqlalchemy"},
+    "sinks": {"msgspec", "sqlalchemy", "psycopg", "pymysql", "pyodbc"},
     "app": {"msgspec", "click", "rich", "zstandard"},
 }
 # A pure package reads no clock, opens nothing and starts nothing.
