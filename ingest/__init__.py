@@ -5,24 +5,29 @@
 >>> for messages in Inputs(["call.pcap"], tally=tally): ...
 """
 
+from ._carried import Carried, packets
 from ._envelope import Names
 from ._errors import IngestError, NotACapture, ReaderUnavailable, SourceRefused, SourceUnavailable
 from ._inputs import Inputs
 from ._kafka import Consumer, KafkaSettings, Lost, Partition, Polled, open_consumer
 from ._limits import Limits
+from ._listen import HepListener, ListenSettings
 from ._pyshark import SharkOptions
-from ._sip import scan
+from ._sip import is_start_line, scan
 from ._tally import Problem, Refused, Tally
 from ._values import Form, HeaderNames, Poison, Record, Values
 
 __all__ = [
+    "Carried",
     "Consumer",
     "Form",
     "HeaderNames",
+    "HepListener",
     "IngestError",
     "Inputs",
     "KafkaSettings",
     "Limits",
+    "ListenSettings",
     "Lost",
     "Names",
     "NotACapture",
@@ -38,6 +43,8 @@ __all__ = [
     "SourceUnavailable",
     "Tally",
     "Values",
+    "is_start_line",
     "open_consumer",
+    "packets",
     "scan",
 ]

@@ -69,16 +69,18 @@ class ConfluentConsumer:
         options = own_options(
             settings,
             {
+                "client.id": "sipcdr",
+                # For each partition; 64 MiB unless told otherwise.
+                "queued.max.messages.kbytes": 8192,
+            },
+            {
                 "bootstrap.servers": ",".join(settings.bootstrap),
                 "group.id": settings.group,
-                "client.id": "sipcdr",
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
                 "auto.offset.reset": "error",
                 "enable.partition.eof": False,
                 "allow.auto.create.topics": False,
-                # For each partition; 64 MiB unless told otherwise.
-                "queued.max.messages.kbytes": 8192,
                 "error_cb": self._told,
                 "logger": _log,
             },

@@ -134,17 +134,11 @@ def open_consumer(settings: KafkaSettings, revoke: Revoke) -> Consumer:
         raise SourceRefused(f"the Kafka client {settings.client} is not installed: pip install {package}") from error
 
 
-def own_options(settings: KafkaSettings, own: Mapping[str, Any]) -> dict[str, Any]:
-    """The client's configuration: ours, and the operator's options where they don't take ours over."""
-    for name in settings.options:
-        if own.get(name) is not None and name not in _MAY_CHANGE:
-            raise SourceRefused(f"the Kafka option {name!r} is sipcdr's own to set")
-    return {**own, **settings.options}
-
-
-_MAY_CHANGE = frozenset(
-    {"client_id", "client.id", "bootstrap_timeout_ms", "metrics_enabled", "queued.max.messages.kbytes"}
-)
+def own_options(settings: KafkaSettings, defaults: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict[str, Any]:
+    """The client's configuration: the operator's options over our defaults, where they aren't ours alone to set."""
+    for name in settings.options.keys() & fixed.keys():
+        raise SourceRefused(f"the Kafka option {name!r} is sipcdr's own to set")
+    return {**defaults, **settings.options, **fixed}
 
 
 def codec_error(codec: str) -> SourceRefused:
