@@ -13,6 +13,7 @@ from ._constants import CONSTANT_ROWS
 from ._dialect import WRITES, Dialect
 from ._errors import SinkAddress, SinkError, SinkUnusable
 from ._existing import Existing, existing
+from ._find import find_calls
 from ._lookups import Lookups
 from ._output import Session, read_sessions
 from ._schema import metadata, tables_of
@@ -23,7 +24,7 @@ from ._views import VIEWS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from ._records import StoredCall
+    from ._records import SessionKey, StoredCall
 
 
 class Sink:
@@ -108,6 +109,16 @@ class Sink:
         """The sessions of these Call-IDs, each once, by (InviteTime, CallId, tags); memory stays flat."""
         with self._errors(), self._engine.connect() as connection:
             yield from read_sessions(connection, self._statements, call_ids)
+
+    def find(
+        self, *, caller: str | None = None, callee: str | None = None, key: SessionKey | None = None, limit: int = 1000
+    ) -> list[bytes]:
+        """The Call-IDs of sessions of these users, or with this key; of many the `limit` latest sessions'.
+
+        A user is a whole address as Users has it, or its user part; a callee is who was reached, or who was dialled.
+        """
+        with self._errors(), self._engine.connect() as connection:
+            return find_calls(connection, self._statements, caller=caller, callee=callee, key=key, limit=limit)
 
     def close(self) -> None:
         """Close all connections."""

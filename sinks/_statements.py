@@ -51,6 +51,7 @@ class Statements:
     def __init__(self, tables: sa.MetaData, dialect: Dialect, numbered: frozenset[str] = frozenset()) -> None:
         """Build them; `numbered` are look-up tables whose ids the database doesn't give out."""
         t = tables_of(tables)
+        self.tables = t
         calls, references, positions = t["sipcdr_calls"], t["sipcdr_references"], t["sipcdr_positions"]
         details, dialogs, media = t["SessionDetails"], t["Dialogs"], t["Media"]
         fields = tuple(column.name for column in FIELD_COLUMNS)
