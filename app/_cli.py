@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from ._cli_calls import COMMANDS
 from ._status import ALL_READ, INTERRUPTED, say
 
 if TYPE_CHECKING:
@@ -74,6 +75,10 @@ class _Time(click.ParamType[int]):
 @click.version_option(package_name="sipcdr", message="%(prog)s %(version)s")
 def main() -> None:
     """Turn SIP signalling into call detail records (Skype for Business CDR schema)."""
+
+
+for _command in COMMANDS:
+    main.add_command(_command)
 
 
 @main.command(

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
-import tempfile
-from contextlib import contextmanager
+from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sipcdr.builder import call_key, explain
 from sipcdr.ingest import Inputs, Tally
+from sipcdr.sinks import Sink, SinkAddress, SinkError
 
+from ._explain import bytes_of, call_of
 from ._figures import Figures
-from ._flow import Flow, Related
+from ._flow import TOGETHER, Flow, Related
+from ._inputs_twice import files_of
 from ._ladder import ladder_lines
+from ._mask import harmless
 from ._records import text
-from ._status import ALL_READ, NOT_ALL_READ, say
+from ._status import ALL_READ, NOT_ALL_READ, REFUSED, USAGE, say
 from ._terminal import Paper, show
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 
 def ladder_of_captures(paths: Sequence[str], call_id: str, aliases: dict[str, str], header: str) -> int:
@@ -50,24 +53,39 @@ def ladder_of_captures(paths: Sequence[str], call_id: str, aliases: dict[str, st
     return NOT_ALL_READ if status == ALL_READ and tally.problem_count else status
 
 
-def draw(flow: Flow, aliases: dict[str, str]) -> int:
-    """Show a flow."""
-    status = show(ladder_lines(flow, aliases, Paper.of_stdout()))
+def ladder_of_stored(url: str, call_id: str, aliases: dict[str, str]) -> int:
+    """Draw the stored facts of a call and of the calls that it replaces; returns the exit status."""
+    flow = Flow()
+    wanted = [bytes_of(call_id)]
+    try:
+        with closing(Sink.open(url, ddl=False)) as sink:
+            for one in wanted:  # grows by those it replaces
+                stored = sink.read([call_key(one)]).get(call_key(one))
+                if stored is None:
+                    continue
+                found = explain(call_of(stored))
+                flow.add_explained(one, found)
+                replaced = [each.details.reference.call_id for each in found if each.details.reference is not None]
+                wanted += [other for other in dict.fromkeys(replaced) if other not in wanted][: TOGETHER - len(wanted)]
+    except ValueError as error:
+        say(f"call {harmless(call_id)}: {error}")
+        return REFUSED
+    except SinkError as error:
+        say(str(error))
+        return USAGE if isinstance(error, SinkAddress) else REFUSED
+    if not flow.arrows:
+        say("no such call")
+        return NOT_ALL_READ
+    return draw(flow, aliases, note="from stored facts: no reason phrases, codecs, REFER or NOTIFY")
+
+
+def draw(flow: Flow, aliases: dict[str, str], *, note: str = "") -> int:
+    """Show a flow, and below it what is to be known of it."""
+    paper = Paper.of_stdout()
+    status = show(chain(ladder_lines(flow, aliases, paper), [paper.paint(note, "dim")] if note else []))
     if flow.left_out:
         say(f"{flow.left_out:,} later messages aren't shown")
     return status
-
-
-@contextmanager
-def files_of(paths: Sequence[str]) -> Iterator[list[str]]:
-    """Paths that can be read twice: what comes by standard input is kept in a temporary file."""
-    if "-" not in paths:
-        yield list(paths)
-        return
-    with tempfile.NamedTemporaryFile(prefix="sipcdr-") as kept:
-        shutil.copyfileobj(sys.stdin.buffer, kept, 1 << 20)
-        kept.flush()
-        yield [kept.name if path == "-" else path for path in paths]
 
 
 def aliases_of(path: str) -> dict[str, str]:

@@ -253,7 +253,7 @@ def _pending(
                 seen.frozen += 1
                 continue
             try:
-                old = _stored_bytes(before)
+                old = stored_bytes(before)
                 joined = Call.from_bytes(old).join(call)
             except (BuilderError, ValueError) as error:
                 seen.damaged[key] = Damaged(key.hex(), str(error))
@@ -342,7 +342,7 @@ def _compressed(packed: bytes) -> bytes:
     return bytes((ZSTANDARD,)) + _zstandard.compress(packed)
 
 
-def _stored_bytes(stored: StoredCall) -> bytes:
+def stored_bytes(stored: StoredCall) -> bytes:
     """The call's bytes. Raises ValueError if facts or keys are damaged, or the facts of a newer format."""
     facts = stored.facts
     if stored.keys is None:

@@ -1,0 +1,125 @@
+"""The frames of captures with what they carry, for those who want the packets themselves."""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from sipcdr.builder import Position
+
+from ._dissect import Dissector
+from ._errors import NotACapture
+from ._formats import records
+from ._limits import Limits
+from ._source import Window, open_source
+from ._tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    from ._packet import Packet
+
+_LIMITS: Final = Limits()
+
+
+class Carried(msgspec.Struct, kw_only=True):
+    """A frame and what it carries.
+
+    time: microseconds UTC. link: its link type. data: as captured. missing: bytes that were sent and not captured, as
+    far as its IP header says. source, destination: `host:port`, empty where there is none.
+    fragment: of an IP fragment what it has in common with the others of its datagram.
+    sequence: of a TCP segment that of its first byte, else -1; flags: its FIN, SYN and RST (1, 2, 4).
+    payload: that of the segment.
+    """
+
+    position: Position
+    time: int
+    link: int
+    data: bytes
+    missing: int = 0
+    source: str = ""
+    destination: str = ""
+    fragment: tuple[bytes, bytes, int, int] | None = None
+    sequence: int = -1
+    flags: int = 0
+    payload: bytes = b""
+
+
+class _Tracer(Dissector):
+    """Goes through the layers as the reader does, and notes what is there instead of reading it."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(source, Tally(), _LIMITS)
+        self._carried: Carried | None = None
+
+    def trace(self, number: int, time: int, link: int, data: bytes) -> Carried:
+        """What a frame carries."""
+        carried = self._carried = Carried(position=Position(self.source, number), time=time, link=link, data=data)
+        self.walk(number, time, link, data)
+        return carried
+
+    def joined(self, packet: Packet, protocol: int, identification: int, offset: int, more: bool) -> bool:  # noqa: ARG002
+        """Note a fragment, and go no further."""
+        if self._carried is not None:
+            self._carried.fragment = (packet.source, packet.destination, protocol, identification)
+            self._carried.missing = max(packet.whole - packet.end, 0)
+        return False
+
+    def datagram(self, packet: Packet, source_port: int, destination_port: int, transport: str = "UDP") -> None:  # noqa: ARG002
+        """Note a datagram."""
+        self._note(packet, source_port, destination_port)
+
+    def segment(self, packet: Packet, header: int) -> None:
+        """Note a TCP segment."""
+        data, at = packet.data, packet.at
+        self._note(packet, data[at] << 8 | data[at + 1], data[at + 2] << 8 | data[at + 3])
+        if self._carried is not None:
+            self._carried.flags = data[at + 13] & 7
+            self._carried.sequence = int.from_bytes(data[at + 4 : at + 8], "big")
+            self._carried.payload = data[at + header : packet.end]
+
+    def _note(self, packet: Packet, source_port: int, destination_port: int) -> None:
+        if self._carried is not None:
+            self._carried.source = self.endpoint(packet.source, source_port)
+            self._carried.destination = self.endpoint(packet.destination, destination_port)
+            self._carried.missing = max(packet.whole - packet.end, 0)
+
+
+def packets(files: Sequence[str], until: int | None = None) -> Iterator[Carried]:
+    """The frames of capture files, merged by time; of each file up to its end or the time `until`.
+
+    What can't be read is left out: `Inputs` says what and why.
+    """
+    heap: list[tuple[int, int, Generator[Carried] | None, Carried | None]] = []
+    for order, name in enumerate(files):
+        frames = _frames(name)
+        first = next(frames, None)
+        frames.close()
+        if first is not None:
+            heap.append((first.time, order, None, None))
+    heapq.heapify(heap)
+    while heap:
+        time, order, opened, carried = heapq.heappop(heap)
+        if until is not None and time > until:
+            return
+        frames = _frames(files[order]) if opened is None else opened  # a file is opened when its time has come
+        if carried is not None:
+            yield carried
+        following = next(frames, None)
+        if following is not None:
+            heapq.heappush(heap, (following.time, order, frames, following))
+
+
+def _frames(name: str) -> Generator[Carried]:
+    tracer = _Tracer(name)
+    try:
+        source = open_source(name)
+        try:
+            for number, time, link, data in records(Window(source), Tally(), _LIMITS):
+                yield tracer.trace(number, time, link, data)
+        finally:
+            source.close()
+    except (NotACapture, OSError):
+        return
