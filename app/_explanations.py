@@ -125,10 +125,11 @@ def _messages(explained: Explained, sightings: Sightings, paper: Paper) -> Itera
     begin = explained.details.invite_time
     state = None
     arrow = ("→", "←") if paper.lines else ("->", "<-")
-    places = [_place(message, sightings, files) for message in explained.messages]
+    narrow = paper.width is not None and paper.width < _WIDE
+    places = [_place(message, sightings, files, narrow) for message in explained.messages]
     room = max((len(place) for place in places), default=0)
     states = max((len(m.state.value) for m in explained.messages if m.state is not None), default=0)
-    clock = paper.width is None or paper.width >= _WIDE
+    clock = not narrow
     size = _LINE if paper.width is None else max(paper.width - 26 - room - states - 13 * clock, 16)
     for number, (message, place) in enumerate(zip(explained.messages, places, strict=True), 1):
         shown = _start_line(message, sightings)
@@ -179,13 +180,12 @@ def _sign(number: int) -> str:
     return (_sign(number // 26 - 1) if number >= 26 else "") + chr(ord("a") + number % 26)
 
 
-def _place(message: Seen, sightings: Sightings, files: dict[str, str]) -> str:
-    return _position(sightings.of(message.facts[0]), message, files)
-
-
-def _position(sighting: Sighting | None, message: Seen, files: dict[str, str]) -> str:
+def _place(message: Seen, sightings: Sightings, files: dict[str, str], narrow: bool) -> str:
+    """The frame; of facts the addresses, or just the sender's where there is little room."""
+    sighting = sightings.of(message.facts[0])
     if sighting is None:
-        return harmless(f"{message.source} {message.destination}".strip()) or "-"
+        source = message.source.rpartition(":")[0] if narrow else message.source
+        return harmless(source if narrow else f"{source} {message.destination}".strip()) or "-"
     return f"{files.get(sighting.position.source, '')}#{sighting.position.number}"
 
 
@@ -193,19 +193,24 @@ def _start_line(message: Seen, sightings: Sightings) -> str:
     """The start line without the version; of facts the method or status and the CSeq."""
     sighting = sightings.of(message.facts[0])
     if sighting is None:
-        code = message.method if not message.status else f"{message.status} {NAMES.get(message.status, '')}".rstrip()
-        return f"{code} (CSeq {message.cseq} {message.method})"
+        return f"{_named(message, NAMES.get(message.status, ''))}, CSeq {message.cseq}"
     if message.status:
-        code = f"{message.status} {phrase(message, sightings)}".rstrip()
-        return code if message.method == "INVITE" else f"{code} ({message.method})"
+        return _named(message, phrase(message, sightings))
     return sighting.start_line.removesuffix(" SIP/2.0")
+
+
+def _named(message: Seen, reason: str) -> str:
+    if not message.status:
+        return message.method
+    code = f"{message.status} {reason}".rstrip()
+    return code if message.method == "INVITE" else f"{code} ({message.method})"
 
 
 def _columns(explained: Explained, sightings: Sightings, paper: Paper) -> Iterator[str]:
     """The columns: value, rule, message; under each what lost."""
     yield paper.paint("Columns", "bold")
     empty: list[str] = []
-    under = " " * (_NAME + 3)
+    under = " " * (_NAME + 2)
     for column in explained.columns:
         if not column.rule and not column.lost:
             empty.append(column.column + ("" if column.value is None else f" {column.value}"))
@@ -214,10 +219,10 @@ def _columns(explained: Explained, sightings: Sightings, paper: Paper) -> Iterat
         rest = filled(column.rule.replace(" ", ", ") or "no rule", _RULE) + _reference(
             column, explained, sightings, paper
         )
-        line = f"  {filled(column.column, _NAME)} {filled(value, _VALUE)} {rest}"
+        line = f" {filled(column.column, _NAME)} {filled(value, _VALUE)} {rest}"
         if cell_len(value) > _VALUE:
             # A long value has lines of its own: it must be there whole.
-            yield from _wrapped(value, paper, under, f"  {filled(column.column, _NAME)} ")
+            yield from _wrapped(value, paper, under, f" {filled(column.column, _NAME)} ")
             line = f"{under}{'':{_VALUE}} {rest}"
         yield _cut(line.rstrip(), paper)
         notes = [harmless(column.detail)] if column.detail else []

@@ -146,12 +146,15 @@ def _who(message: SipMessage) -> str:
 
 
 def uri_of(value: bytes) -> bytes:
-    """The `user@host` of a From, To, Refer-To or like value, as it is written."""
+    """The `user@host` of a From, To, Refer-To or like value, as it is written, without a password."""
     if b"<" in value:
         value = value.partition(b"<")[2].partition(b">")[0]
     value = value.strip().partition(b";")[0].partition(b"?")[0]
     scheme, colon, rest = value.partition(b":")
-    return rest if colon and scheme.lower() in (b"sip", b"sips", b"tel") else value
+    if not colon or scheme.lower() not in (b"sip", b"sips", b"tel"):
+        return value
+    user, at, host = rest.rpartition(b"@")
+    return user.partition(b":")[0] + at + host
 
 
 class Related:

@@ -203,14 +203,18 @@ def _listed(
     sign = "→" if paper.lines else "->"
     previous = arrows[0].time
     size = max(cell_len(f"{source} {sign} {destination}") for source, destination in names)
-    size = min(size, max((paper.width or 160) - _GUTTER - 24, 20))
+    width = paper.width or 160
+    narrow = width < 2 * _GUTTER + 2 * _LEAST
+    size = min(size, max(width - _TIME - (0 if narrow else _DELTA + 1) - 20, 8))
     for arrow, (source, destination) in zip(arrows, names, strict=True):
         label = f"{letters[arrow.call_id]} {arrow.label}" if letters else arrow.label
         if arrow.again:
             label += " again"
         if arrow.marks:
             label += f" ({arrow.marks})"
-        line = f"{iso(arrow.time)[11:23]} {_delta(arrow.time - previous):>{_DELTA}} "
+        line = f"{iso(arrow.time)[11:23]} "
+        if not narrow:
+            line += f"{_delta(arrow.time - previous):>{_DELTA}} "
         line += f"{filled(f'{source} {sign} {destination}', size)}  {label}"
         previous = arrow.time
         style = "dim" if arrow.again else colors[arrow.call_id]
