@@ -11,7 +11,7 @@ from ._facts import Fact, fact_of
 from ._message import COMPACT, HEADERS, Position, SipMessage
 from ._provenance import explain
 from ._row import Client, Media, Reference, SessionDetails, TagPair, User, grid
-from ._rules import Rules
+from ._rules import Ignore, Rules
 from ._sessions import sessions
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Ending",
     "Explained",
     "Fact",
+    "Ignore",
     "Lost",
     "Media",
     "Part",

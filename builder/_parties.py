@@ -252,14 +252,20 @@ def _internal_media_location(row: Row, caller: bool) -> tuple[int, Message] | No
 def _internal_networks(row: Row, caller: bool) -> tuple[int, Message] | None:
     if not row.rules.networks:
         return None
-    nearest: tuple[int, int, str, Message] | None = None
-    for message, vias, source in _sightings(row, caller):
-        if nearest is None or (vias, message.time) < nearest[:2]:
-            nearest = (vias, message.time, source, message)
-    if nearest is None:
+    found = nearest(row, caller)
+    if found is None:
         return None
-    inside = _inside(nearest[2], row.rules.networks)
-    return None if inside is None else (int(inside), nearest[3])
+    known = inside(found[0], row.rules.networks)
+    return None if known is None else (int(known), found[1])
+
+
+def nearest(row: Row, caller: bool) -> tuple[str, Message] | None:
+    """The source address of a side's message where it was seen nearest to that side."""
+    found: tuple[int, int, str, Message] | None = None
+    for message, vias, source in _sightings(row, caller):
+        if found is None or (vias, message.time) < found[:2]:
+            found = (vias, message.time, source, message)
+    return None if found is None else found[2:]
 
 
 def _sightings(row: Row, caller: bool) -> Iterator[tuple[Message, int, str]]:
@@ -279,7 +285,8 @@ def _sightings(row: Row, caller: bool) -> Iterator[tuple[Message, int, str]]:
                 yield message, sign * fact.vias, details.source
 
 
-def _inside(source: str, networks: tuple[str, ...]) -> bool | None:
+def inside(source: str, networks: tuple[str, ...]) -> bool | None:
+    """Whether `host:port` is in one of the networks; None where the host is no address."""
     try:
         address = ipaddress.ip_address(host_of(source).strip("[]"))
     except ValueError:

@@ -30,6 +30,7 @@ from ._dialogs import chosen_final, rank
 from ._ending import ending_of
 from ._explained import Derived, Explained, Lost, Part, Seen
 from ._facts import KEYS, METHODS, fields_of
+from ._ignore import ignored
 from ._labels import CONTENT_TYPE, CORRELATION_ID, REPLACES, SERVER, endpoints
 from ._media import evidence_of, offered
 from ._parties import (
@@ -82,7 +83,7 @@ def explain(call: Call, rules: Rules = _RULES) -> list[Explained]:
         explained.append(
             Explained(
                 details=details,
-                left_out="a conference leg" if is_conference(row) else "",
+                left_out=_left_out(row, details),
                 ending=ending_of(session, details, places, diagnostic),
                 state=session.state(),
                 closes=closing_time(session, rules),
@@ -92,6 +93,13 @@ def explain(call: Call, rules: Rules = _RULES) -> list[Explained]:
             )
         )
     return explained
+
+
+def _left_out(row: Row, details: SessionDetails) -> str:
+    if is_conference(row):
+        return "a conference leg"
+    why = ignored(row, details)
+    return f"ignored by {why}" if why else ""
 
 
 def _seen(session: Session, owned: set[int]) -> tuple[Seen, ...]:

@@ -5,6 +5,18 @@ from __future__ import annotations
 import msgspec
 
 
+class Ignore(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose sessions make no rows.
+
+    user_agents: the caller's User-Agent, in any case; `*` stands for anything. addresses: networks in CIDR notation
+    from which the caller's first message came. users: caller, callee or who was dialled, as address or its user part.
+    """
+
+    user_agents: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+
+
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """The operator's part of the derivation (derivations.md sections 2 and 3).
 
@@ -13,6 +25,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     hosts: host or address of a plain SIP server, lower case, to (server, pool) for `server.configured`.
     networks: internal networks in CIDR notation for `internal.networks`; empty: the rule does not apply.
     correlation_header: the header that `corr.configured` reads, or empty.
+    ignore: whose sessions make no rows; their facts are stored all the same.
     """
 
     t1: int = 500_000
@@ -20,3 +33,4 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     hosts: dict[str, tuple[str, str | None]] = {}
     networks: tuple[str, ...] = ()
     correlation_header: str = ""
+    ignore: Ignore = Ignore()

@@ -23,6 +23,7 @@ from ._columns import (
 )
 from ._dialogs import Session, Shape, over
 from ._groups import generations
+from ._ignore import ignored
 from ._labels import CONTENT_TYPE, CORRELATION_ID, REPLACES, SERVER, endpoint_id, pair_of
 from ._media import media_of
 from ._parties import (
@@ -56,15 +57,21 @@ def sessions(call: Call, rules: Rules = _RULES, counts: Counter[str] | None = No
     """The rows of a call, in the order of (InviteTime, ExternalId).
 
     `counts` gets what was odd: values replaced or cut to fit a column, malformed headers, conference legs (which are
-    no rows), strays (in-dialog messages that belong to no row) and groups that no message opens.
+    no rows), sessions that `Rules.ignore` leaves out, strays (in-dialog messages that belong to no row) and groups
+    that no message opens.
     """
     counts = Counter() if counts is None else counts
     rows: list[SessionDetails] = []
     for row, external_id in rows_of(call, rules, counts):
         if is_conference(row):
             counts["conference legs"] += 1
+            continue
+        details = columns_of(call, row, external_id)
+        why = ignored(row, details)
+        if why:
+            counts[f"ignored by {why}"] += 1
         else:
-            rows.append(columns_of(call, row, external_id))
+            rows.append(details)
     return rows
 
 
