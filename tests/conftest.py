@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.places import Servers
 
 # No deadline and no complaint about slow data: the machine may be busy, and nothing here is a timed test.
 settings.register_profile("sipcdr", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("sipcdr")
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """Database servers, started when a test first asks for one."""
+    from tests.places import Servers
+
+    started = Servers()
+    yield started
+    started.close()

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 DRIVERS = {"postgresql": "PostgreSQL Unicode", "mysql": "MariaDB Unicode"}
 _PACKAGES = {"postgresql": "odbc-postgresql", "mysql": "odbc-mariadb"}
 # MariaDB's driver counts changed rows unless told to count those found (2).
-_OPTIONS = {"postgresql": {}, "mysql": {"OPTIONS": "2", "CHARSET": "utf8mb4"}}
+# PostgreSQL's leaves the types of binds to the server, which can't tell all of them.
+_OPTIONS = {"postgresql": {"UseServerSidePrepare": "0"}, "mysql": {"OPTIONS": "2", "CHARSET": "utf8mb4"}}
 
 
 class PostgresOdbc(PyODBCConnector, PGDialect):
@@ -53,6 +54,12 @@ sa.dialects.registry.register("postgresql.pyodbc", __name__, "PostgresOdbc")
 sa.dialects.registry.register("mysql.mariaodbc", __name__, "MariadbOdbc")
 
 
+def _mariadb_connected(connection: Any, record: Any) -> None:
+    connected(connection, record)
+    # The driver loses characters of a text that comes in parts.
+    connection.maxwrite = 1 << 28
+
+
 def through_odbc(address: str) -> tuple[sa.Engine, Dialect]:
     """An engine and a dialect for the database of this URL, as a sink takes them."""
     url = sa.make_url(address)
@@ -73,7 +80,7 @@ def through_odbc(address: str) -> tuple[sa.Engine, Dialect]:
     def engine(_: sa.URL) -> sa.Engine:
         made = sa.create_engine(sa.URL.create(driver, query={"odbc_connect": text}), isolation_level="READ COMMITTED")
         if name == "mysql":
-            sa.event.listen(made, "connect", connected)
+            sa.event.listen(made, "connect", _mariadb_connected)
         return made
 
     def meaning(cause: Exception) -> SinkError | None:

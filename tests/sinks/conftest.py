@@ -6,24 +6,38 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sipcdr.sinks import Sink
-from tests.sinks.rows import assert_whole, url
+from tests.places import ALL_NAMES, Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from sipcdr.sinks import Sink
+    from tests.places import Servers
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the database lies."""
+    """Where an SQLite database lies."""
     return tmp_path / "cdr.db"
 
 
+@pytest.fixture(params=ALL_NAMES)
+def place(request: pytest.FixtureRequest, path: Path) -> Iterator[Place]:
+    """A database of each kind, empty; whatever a test did, it is whole afterwards."""
+    if request.param == "sqlite":
+        made = Place("sqlite", f"sqlite:///{path}")
+        request.addfinalizer(made.close)
+    else:
+        servers: Servers = request.getfixturevalue("servers")
+        made = servers.place(request.param)
+    yield made
+    made.assert_whole()
+
+
 @pytest.fixture
-def sink(path: Path) -> Iterator[Sink]:
-    """An empty database; whatever a test did, it is whole afterwards."""
-    opened = Sink.open(url(path))
+def sink(place: Place) -> Iterator[Sink]:
+    """The database, opened."""
+    opened = place.open()
     yield opened
     opened.close()
-    assert_whole(path)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from sipcdr.builder import Client, Media, Reference, grid
 from sipcdr.sinks import SESSION_COLUMNS, TIME_COLUMNS, Sink, session_of
-from tests.sinks.rows import at, change, details, execute, user, write
+from tests.sinks.rows import at, change, details, user, write
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from tests.places import Place
 
 NAMES = """
 SessionIdTime SessionIdSeq CorrelationId ReplaceDialogIdTime ReplaceDialogIdSeq User1 User2 User1EndpointId
@@ -116,12 +116,12 @@ def test_many_sessions_on_one_tick(sink: Sink) -> None:
     assert len(found) == 600
 
 
-def test_a_session_deleted_meanwhile(sink: Sink, path: Path) -> None:
+def test_a_session_deleted_meanwhile(sink: Sink, place: Place) -> None:
     """A key whose row somebody deleted is passed over."""
     write(sink, change(details(1)), change(details(2)))
-    execute(path, "DELETE FROM SessionDetails WHERE SessionIdTime LIKE '%08:00:10%'")
-    execute(path, "DELETE FROM Media WHERE SessionIdTime LIKE '%08:00:10%'")
-    execute(path, "DELETE FROM Dialogs WHERE SessionIdTime LIKE '%08:00:10%'")
+    place.execute("DELETE FROM SessionDetails WHERE SessionIdTime = '2026-11-23 08:00:10.000000'")
+    place.execute("DELETE FROM Media WHERE SessionIdTime = '2026-11-23 08:00:10.000000'")
+    place.execute("DELETE FROM Dialogs WHERE SessionIdTime = '2026-11-23 08:00:10.000000'")
     assert [session["CallId"] for session in sink.sessions([b"c1@corp.example", b"c2@corp.example"])] == [
         b"c2@corp.example"
     ]

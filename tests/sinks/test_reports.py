@@ -1,18 +1,21 @@
-"""The report queries that LcsCDR is asked, in SQLite's spelling, on 14 sessions with known answers."""
+"""The report queries that LcsCDR is asked, in each database's spelling, on 14 sessions with known answers."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sipcdr.builder import Client, Media, Reference, SessionDetails, User
-from tests.sinks.rows import at, change, details, query, user, write
+from tests.places import NAMES
+from tests.sinks.rows import at, change, details, user, write
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from sipcdr.sinks import Sink
+    from tests.places import Place
+
+pytestmark = pytest.mark.parametrize("place", NAMES, indirect=True)
 
 OC = Client("UCCAPI/16.0.5100.1000 OC/16.0.5100.1000 (Skype for Business)", 4)
 ASTERISK = Client("Asterisk PBX 20.9.1", None)
@@ -69,23 +72,59 @@ def session(line: str) -> SessionDetails:
 
 
 @pytest.fixture
-def reports(sink: Sink, path: Path) -> Path:
-    """The file with the 14 sessions in it."""
+def reports(sink: Sink, place: Place) -> Place:
+    """A database with the 14 sessions in it."""
     write(sink, *(change(session(line)) for line in SESSIONS.strip().splitlines()))
-    return path
+    return place
 
 
 PERIOD = "s.InviteTime >= '2026-11-23' AND s.InviteTime < '2026-11-25'"
-SECONDS = "strftime('%s', substr({b}, 1, 19)) - strftime('%s', substr({a}, 1, 19))"
-DURATION = SECONDS.format(a="s.ResponseTime", b="s.SessionEndTime")
+
+# What of T-SQL has another spelling elsewhere: DATEDIFF(second, a, b), CAST(t AS date), YEAR, MONTH, bytes as text.
+SPELLINGS = {
+    "sqlite": {
+        "seconds": "(strftime('%s', substr({b}, 1, 19)) - strftime('%s', substr({a}, 1, 19)))",
+        "day": "date({a})",
+        "year": "CAST(strftime('%Y', {a}) AS INTEGER)",
+        "month": "CAST(strftime('%m', {a}) AS INTEGER)",
+        "text": "CAST({a} AS TEXT)",
+    },
+    "postgresql": {
+        "seconds": "CAST(EXTRACT(EPOCH FROM date_trunc('second', {b}) - date_trunc('second', {a})) AS integer)",
+        "day": "CAST(CAST({a} AS date) AS varchar)",
+        "year": "EXTRACT(YEAR FROM {a})",
+        "month": "EXTRACT(MONTH FROM {a})",
+        "text": "convert_from({a}, 'LATIN1')",
+    },
+    "mariadb": {
+        "seconds": "TIMESTAMPDIFF(SECOND, LEFT({a}, 19), LEFT({b}, 19))",
+        "day": "CAST(CAST({a} AS date) AS CHAR)",
+        "year": "YEAR({a})",
+        "month": "MONTH({a})",
+        "text": "CONVERT({a} USING utf8mb4)",
+    },
+}
+
+
+def spelled(kind: str, text: str) -> str:
+    """A query with `<seconds a, b>` and so on in a database's spelling."""
+
+    def replaced(found: re.Match[str]) -> str:
+        name, _, arguments = found[1].partition(" ")
+        return SPELLINGS[kind][name].format(**dict(zip("ab", arguments.split(", "), strict=False)))
+
+    return re.sub("<([a-z]+ [^>]+)>", replaced, text)
+
+
+DURATION = "<seconds s.ResponseTime, s.SessionEndTime>"
 
 QUERIES: dict[str, tuple[str, list[tuple[Any, ...]]]] = {
     "Q1 calls a day": (
-        f"""SELECT date(s.InviteTime) AS CallDay, COUNT(*) AS Calls,
+        f"""SELECT <day s.InviteTime> AS CallDay, COUNT(*) AS Calls,
                    SUM(CASE WHEN s.ResponseCode = 200 THEN 1 ELSE 0 END) AS Answered
             FROM   SessionDetails AS s
             WHERE  (s.MediaTypes & 16) = 16 AND {PERIOD}
-            GROUP  BY date(s.InviteTime)
+            GROUP  BY <day s.InviteTime>
             ORDER  BY CallDay""",
         [("2026-11-23", 11, 6), ("2026-11-24", 1, 1)],
     ),
@@ -157,9 +196,9 @@ QUERIES: dict[str, tuple[str, list[tuple[Any, ...]]]] = {
         [(13014, 404, 2)],
     ),
     "Q9 transfers": (
-        f"""SELECT o.SessionIdTime AS ReplacedTime, CAST(d.ExternalId AS TEXT) AS ReplacedDialog,
+        f"""SELECT o.SessionIdTime AS ReplacedTime, <text d.ExternalId> AS ReplacedDialog,
                    x.UserUri AS ReferredBy, u.UserUri AS NewCaller,
-                   {SECONDS.format(a="o.ResponseTime", b="s.SessionEndTime")} AS WholeSeconds
+                   <seconds o.ResponseTime, s.SessionEndTime> AS WholeSeconds
             FROM   SessionDetails AS s
                    INNER JOIN Dialogs AS d
                        ON d.SessionIdTime = s.ReplaceDialogIdTime AND d.SessionIdSeq = s.ReplaceDialogIdSeq
@@ -179,67 +218,78 @@ QUERIES: dict[str, tuple[str, list[tuple[Any, ...]]]] = {
         ],
     ),
     "Q10 through the view": (
-        """SELECT v.FromUriType, strftime('%Y', v.InviteTime) AS CallYear, strftime('%m', v.InviteTime) AS CallMonth,
-                  COUNT(*) AS Sessions
+        """SELECT v.FromUriType, <year v.InviteTime> AS CallYear, <month v.InviteTime> AS CallMonth, COUNT(*) AS Sessions
            FROM   SessionDetailsView AS v
            WHERE  v.ToUri = 'ann@corp.example' AND v.InviteTime BETWEEN '2026-11-01' AND '2026-12-01'
-           GROUP  BY v.FromUriType, CallYear, CallMonth
+           GROUP  BY v.FromUriType, <year v.InviteTime>, <month v.InviteTime>
            ORDER  BY CallYear, CallMonth""",
-        [("User Uri", "2026", "11", 3)],
+        [("User Uri", 2026, 11, 3)],
     ),
 }
 
 
 @pytest.mark.parametrize("name", QUERIES)
-def test_report(reports: Path, name: str) -> None:
+def test_report(reports: Place, name: str) -> None:
     """A report query for LcsCDR gives its right figures."""
     text, expected = QUERIES[name]
-    assert query(reports, text) == expected
+    assert reports.query(spelled(reports.kind, text)) == expected
 
 
-def test_reports_in_any_letter_case(reports: Path) -> None:
-    """Names are found in whatever case, with brackets, and with the schema's name of an attached database."""
-    assert query(reports, "select count(*) from [sessiondetails] where RESPONSECODE = 200") == [(9,)]
-    assert query(reports, "SELECT COUNT(*) FROM main.SESSIONDETAILS WHERE user1edgeserverId IS NULL") == [(14,)]
+# Names as queries for LcsCDR write them.
+LETTER_CASE = {
+    "sqlite": ["select count(*) from [sessiondetails] where RESPONSECODE = 200", "main.SESSIONDETAILS"],
+    "postgresql": ["select count(*) from SESSIONDETAILS where RESPONSECODE = 200", "public.sessionDetails"],
+    "mariadb": ["select count(*) from SessionDetails where RESPONSECODE = 200", "sipcdr.SessionDetails"],
+}
 
 
-def test_the_ticks_of_the_data(reports: Path) -> None:
+def test_reports_in_any_letter_case(reports: Place) -> None:
+    """Columns are found in whatever case, tables too but on MariaDB, and with the schema's name in front."""
+    text, table = LETTER_CASE[reports.kind]
+    assert reports.query(text) == [(9,)]
+    assert reports.query(f"SELECT COUNT(*) FROM {table} WHERE user1edgeserverId IS NULL") == [(14,)]
+
+
+def test_the_ticks_of_the_data(reports: Place) -> None:
     """Sessions on one tick of the grid are told apart by Seq, and a tick may lie on the next second."""
-    assert query(
-        reports,
-        "SELECT SessionIdTime, SessionIdSeq, User1.UserUri FROM SessionDetails JOIN Users AS User1 ON User1Id = UserId"
-        " WHERE InviteTime LIKE '2026-11-23 10:%' ORDER BY SessionIdSeq",
+    assert reports.query(
+        "SELECT SessionIdTime, SessionIdSeq, u.UserUri FROM SessionDetails JOIN Users AS u ON User1Id = u.UserId"
+        " WHERE InviteTime >= '2026-11-23 10:00:00' AND InviteTime < '2026-11-23 11:00:00' ORDER BY SessionIdSeq",
     ) == [
         ("2026-11-23 10:00:00.000000", 1, "ben@corp.example"),
         ("2026-11-23 10:00:00.000000", 2, "cleo@corp.example"),
     ]
-    assert query(reports, "SELECT SessionIdTime, InviteTime FROM SessionDetails WHERE InviteTime > '2026-11-24'") == [
+    assert reports.query("SELECT SessionIdTime, InviteTime FROM SessionDetails WHERE InviteTime > '2026-11-24'") == [
         ("2026-11-24 08:00:00.000000", "2026-11-24 07:59:59.998500")
     ]
-    assert query(reports, "SELECT COUNT(*) FROM Media") == [(15,)]
+    assert reports.query("SELECT COUNT(*) FROM Media") == [(15,)]
 
 
-def test_a_client_type_listed_twice_counts_once(sink: Sink, path: Path) -> None:
+def test_a_client_type_listed_twice_counts_once(sink: Sink, place: Place) -> None:
     """UserAgentDef has types 64 and 512 twice; the view shows such a client's session in one row."""
     write(sink, change(details(1, user1_client=Client("MC/1", 64), user2_client=Client("Conferencing", 512))))
-    assert query(path, "SELECT FromClientCategory, ToClientCategory FROM SessionDetailsView") == [("MM", "CAA")]
+    assert place.query("SELECT FromClientCategory, ToClientCategory FROM SessionDetailsView") == [("MM", "CAA")]
 
 
-def test_the_views_show_every_session_once(reports: Path) -> None:
+def test_the_views_show_every_session_once(reports: Place) -> None:
     """Both views have a row a session, and the base view the names that public reports write."""
-    assert query(reports, "SELECT COUNT(*) FROM SessionDetailsView") == [(14,)]
-    assert query(
-        reports,
+    assert reports.query("SELECT COUNT(*) FROM SessionDetailsView") == [(14,)]
+    assert reports.query(
         "SELECT COUNT(*), SUM(ReplacesDialogIdSeq), MAX(ReplacesDialogIdTime) FROM CDRReportsSessionDetailsBaseView",
     ) == [(14, 1, "2026-11-23 14:00:00.000000")]
-    assert query(
-        reports, "SELECT DialogId, ReplacesDialogId, CallPriority FROM SessionDetailsView WHERE ReferredByUri > ''"
+    assert reports.query(
+        "SELECT DialogId, ReplacesDialogId, CallPriority FROM SessionDetailsView WHERE ReferredByUri > ''"
     ) == [("c13@corp.example;f13;t13", "c12@corp.example;f12;t12", "Normal")]
+    assert reports.query("SELECT * FROM SessionDetailsView WHERE MediaTypes = 48")[0][2:5] == (
+        "2026-11-23 12:00:00.000000",
+        "ann@corp.example",
+        "cleo@corp.example",
+    )
 
 
-def test_users_are_phones_or_users(reports: Path) -> None:
+def test_users_are_phones_or_users(reports: Place) -> None:
     """An address is one row of Users, of the type that the derivation gives it."""
-    assert query(reports, "SELECT UserUri, UriTypeId, TenantId, NextUpdateTS FROM Users WHERE UriTypeId = 0") == [
+    assert reports.query("SELECT UserUri, UriTypeId, TenantId, NextUpdateTS FROM Users WHERE UriTypeId = 0") == [
         (User("+4930551@corp.example;user=phone", 0).uri, 0, None, None)
     ]
-    assert query(reports, "SELECT COUNT(*), COUNT(DISTINCT UserUri) FROM Users") == [(5, 5)]
+    assert reports.query("SELECT COUNT(*), COUNT(DISTINCT UserUri) FROM Users") == [(5, 5)]

@@ -16,6 +16,7 @@ from tests.sinks.rows import change, details, execute, query, url, write
 from tests.tools import folder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 # Table, then its columns: name, Microsoft's type, and whether it may be NULL, is in the key, refers, is unique.
@@ -119,6 +120,13 @@ ReplaceDialogIdSeq ReplacesDialogId ResponseTime ResponseCode DiagnosticId Conte
 FromEdgeServer ToEdgeServer IsFromInternal IsToInternal CallPriority FromUserFlag ToUserFlag CallFlag
 Location LastModifiedTime MediaTypes
 """
+
+
+@pytest.fixture
+def sink(path: Path) -> Iterator[Sink]:
+    """A file, as what is looked at here is SQLite's catalogue."""
+    with Sink.open(url(path)) as opened:
+        yield opened
 
 
 def microsoft(column: Column) -> str:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sipcdr.builder import Client, Media, Reference, User, call_key, grid
 from sipcdr.sinks import SessionKey, Sink, SinkConflict, SinkRefused, StoredPosition
 from sipcdr.sinks._times import micros_of, text_of
-from tests.sinks.rows import at, change, details, execute, query, url, user, write
+from tests.places import Place
+from tests.sinks.rows import at, change, details, user, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,12 +28,6 @@ def key_of(sink: Sink, call: str, place: int = 0) -> SessionKey:
     return keys[place].key
 
 
-def everything(path: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """All rows of all tables but the lock's."""
-    names = [name for (name,) in query(path, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
-    return {name: query(path, f"SELECT * FROM {name}") for name in names if name != "sipcdr_positions"}
-
-
 def test_what_is_stored_is_read_back(sink: Sink) -> None:
     """A stored call has its Version, facts, and the tags, pairs, InviteTime and key of each session."""
     row = details(1)
@@ -46,16 +41,16 @@ def test_what_is_stored_is_read_back(sink: Sink) -> None:
     assert key.key == SessionKey(grid(row.invite_time), 1)
 
 
-def test_more_calls_than_one_select_asks_for(sink: Sink, path: Path) -> None:
+def test_more_calls_than_one_select_asks_for(sink: Sink, place: Place) -> None:
     """Reads and writes go in chunks, of which the last is filled up."""
     rows = [details(number) for number in range(700)]
     write(sink, *map(change, rows))
     assert len(sink.read([call_key(row.call_id) for row in rows])) == 700
     assert [session["CallId"] for session in sink.sessions(row.call_id for row in rows)] == [r.call_id for r in rows]
-    assert query(path, "SELECT COUNT(*), COUNT(DISTINCT UserUri) FROM SessionDetails, Users") == [(1400, 2)]
+    assert place.query("SELECT COUNT(*), COUNT(DISTINCT UserUri) FROM SessionDetails, Users") == [(1400, 2)]
 
 
-def test_seq_on_equal_ticks(sink: Sink, path: Path) -> None:
+def test_seq_on_equal_ticks(sink: Sink, place: Place) -> None:
     """Sessions on one tick count 1, 2, 3, by exact time and then ExternalId, after what is there."""
     start = at("23 10:00:00")
     late, early, tied = (
@@ -66,16 +61,16 @@ def test_seq_on_equal_ticks(sink: Sink, path: Path) -> None:
     write(sink, change(late), change(tied), change(early))
     write(sink, change(details(4, invite_time=start - 100)))
     write(sink, change(details(5, invite_time=start + 4000)))
-    assert query(path, "SELECT SessionIdSeq, CAST(ExternalId AS TEXT) FROM Dialogs ORDER BY SessionIdTime, 1") == [
-        (1, "c2@corp.example;f2;t2"),
-        (2, "c3@corp.example;f3;t3"),
-        (3, "c1@corp.example;f1;t1"),
-        (4, "c4@corp.example;f4;t4"),
-        (1, "c5@corp.example;f5;t5"),
+    assert place.query("SELECT SessionIdSeq, ExternalId FROM Dialogs ORDER BY SessionIdTime, SessionIdSeq") == [
+        (1, b"c2@corp.example;f2;t2"),
+        (2, b"c3@corp.example;f3;t3"),
+        (3, b"c1@corp.example;f1;t1"),
+        (4, b"c4@corp.example;f4;t4"),
+        (1, b"c5@corp.example;f5;t5"),
     ]
 
 
-def test_a_matched_row_keeps_its_key(sink: Sink, path: Path) -> None:
+def test_a_matched_row_keeps_its_key(sink: Sink, place: Place) -> None:
     """The key stays though InviteTime, tags and ExternalId change; Dialogs, Media and look-ups follow."""
     first = details(1, session_end_time=None)
     version = write(sink, change(first))
@@ -89,59 +84,59 @@ def test_a_matched_row_keeps_its_key(sink: Sink, path: Path) -> None:
         media=(Media(5, first.invite_time - 5_000_000), Media(6, first.invite_time)),
     )
     write(sink, change((moved, key), version=version))
-    assert query(path, "SELECT SessionIdTime, InviteTime, MediaTypes FROM SessionDetails") == [
+    assert place.query("SELECT SessionIdTime, InviteTime, MediaTypes FROM SessionDetails") == [
         (text_of(key.time), text_of(moved.invite_time), 48)
     ]
-    assert query(path, "SELECT CAST(ExternalId AS TEXT) FROM Dialogs") == [("c1@corp.example;t1;f1",)]
-    assert query(path, "SELECT SessionIdSeq, MediaId, StartTime, EndTime FROM Media ORDER BY MediaId") == [
+    assert place.query("SELECT ExternalId FROM Dialogs") == [(b"c1@corp.example;t1;f1",)]
+    assert place.query("SELECT SessionIdSeq, MediaId, StartTime, EndTime FROM Media ORDER BY MediaId") == [
         (1, 5, text_of(grid(moved.invite_time)), text_of(moved.session_end_time or 0)),
         (1, 6, text_of(grid(first.invite_time)), text_of(moved.session_end_time or 0)),
     ]
-    assert query(path, "SELECT UserUri FROM Users JOIN SessionDetails ON UserId = User1Id") == [("cleo@corp.example",)]
+    assert place.query("SELECT UserUri FROM Users JOIN SessionDetails ON UserId = User1Id") == [("cleo@corp.example",)]
 
 
-def test_fewer_rows_delete_keys_with_children(sink: Sink, path: Path) -> None:
+def test_fewer_rows_delete_keys_with_children(sink: Sink, place: Place) -> None:
     """A session that is no more leaves no row in any table, and others' references to it are empty."""
     one, two = details(1), details(2, "c1@corp.example", reference=Reference(b"x@corp.example", (b"f3", b"t3")))
     version = write(sink, change(one, two))
     write(sink, change(details(9, reference=Reference(b"c1@corp.example", (b"f2", b"t2")))))
-    assert query(path, "SELECT COUNT(*) FROM SessionDetails WHERE ReplaceDialogIdSeq = 1") == [(1,)]
+    assert place.query("SELECT COUNT(*) FROM SessionDetails WHERE ReplaceDialogIdSeq = 1") == [(1,)]
     keys = [key_of(sink, "c1@corp.example", place) for place in (0, 1)]
     with sink.begin() as transaction:
         transaction.write([change((one, keys[0]), version=version, gone=[keys[1]])])
     assert transaction.effect.deleted == 1
     for table in ("SessionDetails", "Dialogs", "Media", "sipcdr_references"):
-        gone = query(path, f"SELECT * FROM {table} WHERE SessionIdTime = ?", text_of(keys[1].time))
+        gone = place.query(f"SELECT * FROM {table} WHERE SessionIdTime = ?", text_of(keys[1].time))
         assert gone == [], table
-    assert query(path, "SELECT COUNT(*) FROM SessionDetails WHERE ReplaceDialogIdSeq IS NOT NULL") == [(0,)]
-    assert query(path, "SELECT COUNT(*) FROM sipcdr_references") == [(1,)]
+    assert place.query("SELECT COUNT(*) FROM SessionDetails WHERE ReplaceDialogIdSeq IS NOT NULL") == [(0,)]
+    assert place.query("SELECT COUNT(*) FROM sipcdr_references") == [(1,)]
 
 
-def test_more_rows_get_new_keys(sink: Sink, path: Path) -> None:
+def test_more_rows_get_new_keys(sink: Sink, place: Place) -> None:
     """A session that joins a call on the same tick gets the next Seq, and the first keeps its own."""
     one = details(1)
     version = write(sink, change(one))
     other = details(2, "c1@corp.example", invite_time=one.invite_time)
     write(sink, change(other, (one, key_of(sink, "c1@corp.example")), version=version))
-    assert query(path, "SELECT SessionIdSeq, CAST(ExternalId AS TEXT) FROM Dialogs ORDER BY 1") == [
-        (1, "c1@corp.example;f1;t1"),
-        (2, "c1@corp.example;f2;t2"),
+    assert place.query("SELECT SessionIdSeq, ExternalId FROM Dialogs ORDER BY 1") == [
+        (1, b"c1@corp.example;f1;t1"),
+        (2, b"c1@corp.example;f2;t2"),
     ]
 
 
-def test_a_call_without_rows_is_stored(sink: Sink, path: Path) -> None:
+def test_a_call_without_rows_is_stored(sink: Sink, place: Place) -> None:
     """ACKs alone make no row, but their facts may join later ones."""
     write(sink, change(call="acks@corp.example"))
     assert sink.read([call_key(b"acks@corp.example")]).popitem()[1].keys == ()
-    assert query(path, "SELECT COUNT(*) FROM SessionDetails") == [(0,)]
+    assert place.query("SELECT COUNT(*) FROM SessionDetails") == [(0,)]
 
 
-def test_compare_and_set(sink: Sink, path: Path) -> None:
+def test_compare_and_set(sink: Sink, place: Place) -> None:
     """A change of a call that somebody else changed or stored in between is a conflict, and writes nothing."""
     version = write(sink, change(details(1)))
     key = key_of(sink, "c1@corp.example")
     write(sink, change((details(1), key), version=version))
-    before = everything(path)
+    before = place.everything()
     with pytest.raises(SinkConflict):
         write(sink, change(details(2)), change((details(1), key), version=version))
     with pytest.raises(SinkConflict):
@@ -152,15 +147,15 @@ def test_compare_and_set(sink: Sink, path: Path) -> None:
             change(details(4, call="c4"), version=None),
             change((details(5), SessionKey(grid(at("23 01:00:00")), 1))),
         )
-    assert everything(path) == before
+    assert place.everything() == before
 
 
-def test_versions_never_come_twice(sink: Sink, path: Path) -> None:
+def test_versions_never_come_twice(sink: Sink, place: Place) -> None:
     """Each transaction has a Version of its own, also when the one before was rolled back."""
     versions = [write(sink, change(details(number))) for number in (1, 2)]
     with pytest.raises(SinkConflict):
         write(sink, change(details(1)))
-    with Sink.open(url(path)) as other:
+    with place.open() as other:
         versions.append(write(other, change(details(3))))
     versions.append(write(sink, change(details(4))))
     assert versions == sorted(set(versions))
@@ -197,7 +192,7 @@ CANDIDATES: dict[str, tuple[list[SessionDetails], int | None]] = {
 
 @pytest.mark.parametrize("order", ["target first", "target later", "together"])
 @pytest.mark.parametrize("name", CANDIDATES)
-def test_references(sink: Sink, path: Path, name: str, order: str) -> None:
+def test_references(sink: Sink, place: Place, name: str, order: str) -> None:
     """A reference names a session of its target by tags and time, whichever of the two is written first."""
     targets, expected = CANDIDATES[name]
     changes = [change(*targets, call="c1@corp.example"), change(REFERRING)]
@@ -206,102 +201,110 @@ def test_references(sink: Sink, path: Path, name: str, order: str) -> None:
     else:
         for each in changes if order == "target first" else reversed(changes):
             write(sink, each)
-    (found,) = query(
-        path,
-        "SELECT ReplaceDialogIdTime, ReplaceDialogIdSeq FROM SessionDetails NATURAL JOIN Dialogs WHERE ExternalId = ?",
+    (found,) = place.query(
+        "SELECT ReplaceDialogIdTime, ReplaceDialogIdSeq FROM SessionDetails AS s JOIN Dialogs AS d"
+        " ON d.SessionIdTime = s.SessionIdTime AND d.SessionIdSeq = s.SessionIdSeq WHERE ExternalId = ?",
         REFERRING.external_id,
     )
     key = None if expected is None else key_of(sink, "c1@corp.example", expected)
     assert found == ((None, None) if key is None else (text_of(key.time), key.seq))
 
 
-def test_a_reference_is_resolved_again(sink: Sink, path: Path) -> None:
+def test_a_reference_is_resolved_again(sink: Sink, place: Place) -> None:
     """When a better session of the target turns up, or the reference itself goes, the pair follows."""
     early = details(1, tags=(b"a", b"b"), invite_time=at("23 10:00:00"))
     late = details(1, tags=(b"b", b"a"), invite_time=at("23 11:00:00"), external_id=b"late")
     target = write(sink, change(early))
     referring = write(sink, change(REFERRING))
     pair = "SELECT ReplaceDialogIdTime FROM SessionDetails WHERE InviteTime = '2026-11-23 12:00:00.000000'"
-    assert query(path, pair) == [("2026-11-23 10:00:00.000000",)]
+    assert place.query(pair) == [("2026-11-23 10:00:00.000000",)]
     write(sink, change((early, key_of(sink, "c1@corp.example")), late, version=target))
-    assert query(path, pair) == [("2026-11-23 11:00:00.000000",)]
+    assert place.query(pair) == [("2026-11-23 11:00:00.000000",)]
     without = details(7, invite_time=REFERRING.invite_time)
     write(sink, change((without, key_of(sink, "c7@corp.example")), version=referring))
-    assert query(path, pair) == [(None,)]
-    assert query(path, "SELECT COUNT(*) FROM sipcdr_references") == [(0,)]
+    assert place.query(pair) == [(None,)]
+    assert place.query("SELECT COUNT(*) FROM sipcdr_references") == [(0,)]
 
 
-def test_a_reference_whose_session_was_deleted_by_hand(sink: Sink, path: Path) -> None:
+def test_a_reference_whose_session_was_deleted_by_hand(sink: Sink, place: Place) -> None:
     """What an operator's own DELETE leaves of a reference stops no writer."""
     write(sink, change(REFERRING))
     for table in ("Media", "SessionDetails", "Dialogs"):
-        execute(path, f"DELETE FROM {table}")
+        place.execute(f"DELETE FROM {table}")
     write(sink, change(details(1, tags=(b"a", b"b"))))
-    assert query(path, "SELECT COUNT(*) FROM SessionDetails") == [(1,)]
+    assert place.query("SELECT COUNT(*) FROM SessionDetails") == [(1,)]
 
 
-def test_a_call_that_replaces_itself(sink: Sink, path: Path) -> None:
+def test_a_call_that_replaces_itself(sink: Sink, place: Place) -> None:
     """A session may name its own dialog; it goes as any other."""
     row = details(1, reference=Reference(b"c1@corp.example", (b"f1", b"t1")))
     version = write(sink, change(row))
     key = key_of(sink, "c1@corp.example")
-    assert query(path, "SELECT ReplaceDialogIdTime = SessionIdTime FROM SessionDetails") == [(1,)]
+    assert place.query("SELECT ReplaceDialogIdTime = SessionIdTime FROM SessionDetails") == [(1,)]
     write(sink, change(call="c1@corp.example", version=version, gone=[key]))
-    assert query(path, "SELECT (SELECT COUNT(*) FROM SessionDetails), (SELECT COUNT(*) FROM Dialogs)") == [(0, 0)]
+    assert place.query("SELECT (SELECT COUNT(*) FROM SessionDetails), (SELECT COUNT(*) FROM Dialogs)") == [(0, 0)]
 
 
-def test_lookups_are_shared(sink: Sink, path: Path) -> None:
+def test_lookups_are_shared(sink: Sink, place: Place) -> None:
     """A text is one row of its table, whoever writes it first, and a second writer finds it."""
     columns = {"server": "fe1", "pool": "pool", "content_type": "application/sdp", "user1_edge_server": "edge"}
     write(sink, change(details(1, **columns)), change(details(2, **columns, user2_edge_server="edge")))
-    with Sink.open(url(path)) as other:
+    with place.open() as other:
         write(other, change(details(3, **columns)))
     for table in ("Servers", "Pools", "ContentTypes", "ClientVersions", "EdgeServers"):
-        assert query(path, f"SELECT COUNT(*) FROM {table}") == [(1,)], table
-    assert query(path, "SELECT UserId, UserUri FROM Users") == [(1, "ann@corp.example"), (2, "ben@corp.example")]
+        assert place.query(f"SELECT COUNT(*) FROM {table}") == [(1,)], table
+    assert place.query("SELECT UserUri FROM Users ORDER BY UserUri") == [("ann@corp.example",), ("ben@corp.example",)]
 
 
-def test_lookups_by_case(sink: Sink, path: Path) -> None:
-    """Versions differ by case; other texts don't, and an address that is there in another case is that row."""
-    execute(path, "INSERT INTO Users (UserUri, UriTypeId) VALUES ('Ann@Corp.example', 1)")
-    write(
-        sink,
-        change(details(1, user1=user("ann"), user2=User("X@corp.example", 1), user1_client=Client("oc/1"))),
-        change(details(2, user1=User("x@corp.example", 1), user1_client=Client("OC/1"))),
-    )
-    assert query(path, "SELECT UserUri FROM Users ORDER BY UserId") == [
+def test_versions_differ_by_case(sink: Sink, place: Place) -> None:
+    """Clients that write their name in another case are other clients."""
+    write(sink, change(details(1, user1_client=Client("oc/1"))), change(details(2, user1_client=Client("OC/1"))))
+    assert sorted(place.query("SELECT Version FROM ClientVersions")) == [("OC/1",), ("oc/1",)]
+
+
+def test_users_by_case(path: Path) -> None:
+    """SQLite doesn't tell addresses apart by case, so one that is there in another case is that row."""
+    place = Place("sqlite", f"sqlite:///{path}")
+    with place.open() as sink:
+        place.execute("INSERT INTO Users (UserUri, UriTypeId) VALUES ('Ann@Corp.example', 1)")
+        write(
+            sink,
+            change(details(1, user1=user("ann"), user2=User("X@corp.example", 1))),
+            change(details(2, user1=User("x@corp.example", 1))),
+        )
+    assert place.query("SELECT UserUri FROM Users ORDER BY UserId") == [
         ("Ann@Corp.example",),
         ("X@corp.example",),
         ("ben@corp.example",),
     ]
-    assert query(path, "SELECT User1Id, User2Id FROM SessionDetails ORDER BY InviteTime") == [(1, 2), (2, 3)]
-    assert query(path, "SELECT Version FROM ClientVersions ORDER BY 1") == [("OC/1",), ("oc/1",)]
+    assert place.query("SELECT User1Id, User2Id FROM SessionDetails ORDER BY InviteTime") == [(1, 2), (2, 3)]
+    place.close()
 
 
-def test_a_rollback_leaves_no_id_in_a_cache(sink: Sink, path: Path) -> None:
+def test_a_rollback_leaves_no_id_in_a_cache(sink: Sink, place: Place) -> None:
     """Ids given out in a transaction that was rolled back are never used again."""
     write(sink, change(details(1)))
     with pytest.raises(SinkConflict):
         write(sink, change(details(2, user1=user("gone"))), change(details(1)))
-    with Sink.open(url(path)) as other:
+    with place.open() as other:
         write(other, change(details(3, user1=user("other"))))
     write(sink, change(details(4, user1=user("gone"))))
-    found = query(path, "SELECT UserUri FROM Users JOIN SessionDetails ON User1Id = UserId ORDER BY InviteTime")
+    found = place.query("SELECT UserUri FROM Users JOIN SessionDetails ON User1Id = UserId ORDER BY InviteTime")
     assert [uri for (uri,) in found] == ["ann@corp.example", "other@corp.example", "gone@corp.example"]
 
 
-def test_a_new_epoch_empties_the_caches(sink: Sink, path: Path) -> None:
+def test_a_new_epoch_empties_the_caches(sink: Sink, place: Place) -> None:
     """When look-up rows were deleted, the lock's Epoch says so, and a writer asks the database again."""
     write(sink, change(details(1)))
-    execute(path, "INSERT INTO Users (UserId, UserUri) VALUES (50, 'moved')")
-    execute(path, "UPDATE Users SET UserUri = 'was ann' WHERE UserUri = 'ann@corp.example'")
-    execute(path, "UPDATE Users SET UserUri = 'ann@corp.example' WHERE UserId = 50")
-    execute(path, "UPDATE sipcdr_positions SET Epoch = Epoch + 1 WHERE Source = ''")
+    place.execute("UPDATE Users SET UserUri = 'was ann' WHERE UserUri = 'ann@corp.example'")
     write(sink, change(details(2)))
-    assert query(path, "SELECT User1Id FROM SessionDetails ORDER BY InviteTime") == [(1,), (50,)]
+    place.execute("UPDATE sipcdr_positions SET Epoch = Epoch + 1 WHERE Source = ''")
+    write(sink, change(details(3)))
+    found = place.query("SELECT UserUri FROM Users JOIN SessionDetails ON User1Id = UserId ORDER BY InviteTime")
+    assert found == [("was ann",), ("was ann",), ("ann@corp.example",)]
 
 
-def test_positions(sink: Sink, path: Path) -> None:
+def test_positions(sink: Sink, place: Place) -> None:
     """Positions are written with their batch, also when no call is left, and roll back with it."""
     with sink.begin() as transaction:
         transaction.write(
@@ -311,15 +314,15 @@ def test_positions(sink: Sink, path: Path) -> None:
         transaction.write([], [StoredPosition("topic", "0", 11, 1)])
     with pytest.raises(SinkConflict), sink.begin() as transaction:
         transaction.write([change(details(1))], [StoredPosition("topic", "0", 12, 1)])
-    assert query(path, "SELECT * FROM sipcdr_positions WHERE Source <> '' ORDER BY 1, 2") == [
+    assert place.query("SELECT * FROM sipcdr_positions WHERE Source <> '' ORDER BY 1, 2") == [
         ("topic", "0", 11, 1),
         ("topic", "1", 2**40, 1),
     ]
 
 
-def test_an_exception_rolls_everything_back(sink: Sink, path: Path) -> None:
+def test_an_exception_rolls_everything_back(sink: Sink, place: Place) -> None:
     """What fails inside the block comes out as it is, and nothing of the transaction stays."""
-    before = everything(path)
+    before = place.everything()
 
     def fail(transaction: Transaction) -> None:
         transaction.write([change(details(1))])
@@ -327,7 +330,7 @@ def test_an_exception_rolls_everything_back(sink: Sink, path: Path) -> None:
 
     with pytest.raises(KeyError), sink.begin() as transaction:
         fail(transaction)
-    assert everything(path) == before
+    assert place.everything() == before
 
 
 HOSTILE = [
@@ -344,13 +347,15 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_values_are_stored_as_they_are(sink: Sink, path: Path, text: str) -> None:
+def test_hostile_values_are_stored_as_they_are(sink: Sink, place: Place, text: str) -> None:
     """Values are bound, never put into SQL, and come back as they went in."""
-    row = details(1, user1=User(text, 1), server=text[:256], user1_client=Client(text[:256]), external_id=text.encode())
+    row = details(
+        1, user1=User(text, 1), server=text[:256], user1_client=Client(text[:256]), external_id=text.encode()[:772]
+    )
     write(sink, change(row))
     (session,) = sink.sessions([row.call_id])
     assert (session["User1"], session["Server"], session["User1ClientVer"]) == (text, text[:256], text[:256])
-    assert query(path, "SELECT ExternalId FROM Dialogs") == [(text.encode(),)]
+    assert place.query("SELECT ExternalId FROM Dialogs") == [(text.encode()[:772],)]
 
 
 REFUSED: dict[str, dict[str, Any]] = {
@@ -363,13 +368,15 @@ REFUSED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused_values(sink: Sink, path: Path, name: str) -> None:
+def test_refused_values(sink: Sink, place: Place, name: str) -> None:
     """What the database can't hold is refused as data, and nothing of the transaction stays."""
+    if name == "a bit that is 2" and place.kind == "mariadb":
+        pytest.skip("TINYINT(1) holds it")
     write(sink, change(details(1)))
-    before = everything(path)
+    before = place.everything()
     with pytest.raises(SinkRefused if name != "a medium that is none" else SinkConflict):
         write(sink, change(details(2)), change(details(3, **REFUSED[name])))
-    assert everything(path) == before
+    assert place.everything() == before
 
 
 @given(st.integers(min_value=-62135596800_000_000, max_value=253402300799_999_999))
