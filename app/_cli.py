@@ -87,6 +87,7 @@ Examples:
   sipcdr replay call.pcap               into sqlite:///sipcdr.db, and show
   sipcdr replay call.pcap --to none     only show the sessions
   sipcdr replay captures/ --caller ann --since 2026-11-23T08:00
+  sipcdr replay tls.pcap --keylog keys.log --decode-as tls.port==5071,sip
   tcpdump -i eth0 -w - udp | sipcdr replay - --to none --format json
 
 Exit status: 0 all was read; 1 some input was damaged or could not be read; 2 usage;
@@ -97,6 +98,12 @@ Exit status: 0 all was read; 1 some input was damaged or could not be read; 2 us
               help="The database, as an SQLAlchemy URL; none only shows the sessions.")  # fmt: skip
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True,
               help="How sessions are printed: for people, one JSON object a line, or CSV.")  # fmt: skip
+@click.option("--reader", type=click.Choice(["auto", "python", "pyshark"]), default="auto", show_default=True,
+              help="Who reads captures: the own reader (python), or Wireshark's tshark (pyshark).")  # fmt: skip
+@click.option("--keylog", metavar="FILE", help="TLS secrets, as SSLKEYLOGFILE makes them. Read by tshark.")
+@click.option("--decode-as", metavar="RULE", multiple=True,
+              help="A rule of tshark -d, such as tls.port==5071,sip; may be given again. Read by tshark.")  # fmt: skip
+@click.option("--display-filter", metavar="F", help="Only frames that Wireshark would display. Read by tshark.")
 @click.option("--since", type=_Time(), metavar="T", help="Read messages from this time on (ISO 8601 or epoch).")
 @click.option("--until", type=_Time(), metavar="T", help="Read messages before this time.")
 @click.option("--caller", metavar="U", help="Only calls of this caller: an address or its user part.")
@@ -118,4 +125,7 @@ def replay(
     since, until = chosen["since"], chosen["until"]
     if since is not None and until is not None and since >= until:
         raise click.UsageError("--since must be before --until", ctx)
+    for option in ("keylog", "decode_as", "display_filter"):
+        if chosen["reader"] == "python" and chosen[option]:
+            raise click.UsageError(f"--{option.replace('_', '-')} is nothing that --reader python can do", ctx)
     ctx.exit(run_replay(paths, url=url, form=form, quiet=quiet, ddl=not no_ddl, **chosen))

@@ -9,12 +9,12 @@ import sqlite3
 import sys
 from contextlib import closing, suppress
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 from rich.console import Console
 
-from sipcdr.ingest import Inputs, Tally
+from sipcdr.ingest import Inputs, ReaderUnavailable, SharkOptions, Tally
 from sipcdr.sinks import Sink, SinkAddress, SinkError
 
 from ._figures import Figures
@@ -44,6 +44,10 @@ def run_replay(
     caller: str | None,
     callee: str | None,
     call_id: str | None,
+    reader: Literal["auto", "python", "pyshark"],
+    keylog: str | None,
+    decode_as: tuple[str, ...],
+    display_filter: str | None,
 ) -> int:
     """Replay captures and print their sessions; returns the exit status."""
     selection = Selection(
@@ -54,7 +58,12 @@ def run_replay(
         call_id=call_id,
     )
     figures = Figures(Tally())
-    inputs = Inputs(paths, tally=figures.tally, reader="python")
+    shark = SharkOptions(keylog=keylog or "", decode_as=decode_as, display_filter=display_filter or "")
+    try:
+        inputs = Inputs(paths, tally=figures.tally, reader=reader, shark=shark)
+    except ReaderUnavailable as error:
+        say(str(error))
+        return USAGE
     try:
         if url == "none":
             # Sessions are printed while the bar would run: on one terminal they would be in each other's way.

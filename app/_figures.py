@@ -95,7 +95,7 @@ class Figures:
         if outcome.frozen:
             odd["calls whose stored facts were purged, left as they are"] = outcome.frozen
         for reason, count in sorted(odd.items()):
-            yield f"noted     {visible(reason)}: {count:,}"
+            yield f"noted     {visible(reason)}: {count:,}{_HINTS.get(reason, '')}"
         for refused in tally.refused[:_REFUSED]:
             yield f"refused   {visible(refused.source)}, frame {refused.frame}: {visible(refused.reason)}"
 
@@ -111,6 +111,9 @@ class Figures:
         more = self.tally.problem_count - _SAMPLE
         if more > 0:
             yield f"and {more:,} more problems"
+
+
+_HINTS: Final = {"TLS records": " (to be read with their secrets: --keylog FILE)"}
 
 
 def _listed(counts: Counter[str]) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from sipcdr.builder import Position, SipMessage
 
 from ._fragments import Fragments
-from ._layers import ETHERTYPES, IP_PROTOCOLS, LINK_TYPE_NAMES, LINK_TYPES, NOT_IP, NOT_OURS, UDP_PORTS, Packet
+from ._layers import ETHERTYPES, IP_PROTOCOLS, LINK_TYPES, NOT_IP, NOT_OURS, UDP_PORTS, Packet, link_type_named
 from ._sip import FIRST_BYTE, is_start_line, scan
 from ._tcp import Streams
 
@@ -183,8 +183,7 @@ class Dissector:
         self._tally.counts[f"link type {link}"] += 1
         if (self.source, link) not in self._unknown_links:
             self._unknown_links.add((self.source, link))
-            name = LINK_TYPE_NAMES.get(link, "without a name that we know")
-            self._tally.problem(self.source, number, -1, f"link type {link} ({name}) can't be read")
+            self._tally.problem(self.source, number, -1, f"{link_type_named(link)} can't be read")
 
     # What the decoders of `_layers` hand over.
 

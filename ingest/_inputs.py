@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from ._dissect import BATCH, Dissector
 from ._errors import NotACapture, ReaderUnavailable
 from ._formats import is_wiresharks, records
-from ._layers import LINK_TYPES
+from ._layers import LINK_TYPES, link_type_named
 from ._limits import Limits
 from ._pyshark import Shark, SharkOptions
 from ._source import STANDARD_INPUT, Source, Window, open_source
@@ -133,23 +133,27 @@ class Inputs:
                 source.close()
         except (NotACapture, OSError) as error:
             head = window.data[:16] if window is not None else b""
-            shark = self._shark or self._ask(name, is_wiresharks(name, head))
+            shark = self._shark or self._ask(is_wiresharks(name, head))
             if shark is not None:
                 return _Capture(name, _AT_ONCE, shark)
             self._tally.problem(name, 0, 0, _reason(error))
             return None
         if first is None:
             return _Capture(name, _AT_ONCE, self._shark)
-        return _Capture(name, first[1], self._shark or self._ask(name, first[2] not in LINK_TYPES))
+        _, start, link_type, _ = first
+        if self._shark is not None or link_type in LINK_TYPES:
+            return _Capture(name, start, self._shark)
+        return _Capture(name, start, self._ask(True), doubted=link_type)
 
-    def _ask(self, name: str, wiresharks: bool) -> Shark | None:
-        """Wireshark for a file that only it can read; that it isn't there is noted."""
+    def _ask(self, wiresharks: bool) -> Shark | None:
+        """Wireshark for a file that only it can read; that it isn't there is counted."""
         if not wiresharks or not self._may_ask:
             return None
         try:
             self._asked = self._asked or Shark()
         except ReaderUnavailable as error:
-            self._tally.problem(name, 0, 0, str(error))
+            # What the capture is becomes a problem anyway.
+            self._tally.counts[f"captures for Wireshark: {error}"] += 1
         return self._asked
 
     def _too_many(self, capture: _Capture) -> bool:
@@ -178,12 +182,16 @@ class Inputs:
 
 
 class _Capture:
-    """A file on its way through: not opened, open with messages at hand, or used up."""
+    """A file on its way through: not opened, open with messages at hand, or used up.
 
-    def __init__(self, name: str, start: int, shark: Shark | None) -> None:
+    shark: who reads it instead of us. doubted: its link type, where it isn't sure that Wireshark knows it better.
+    """
+
+    def __init__(self, name: str, start: int, shark: Shark | None, *, doubted: int | None = None) -> None:
         self.name = name
         self.start = start
         self.shark = shark
+        self.doubted = doubted
         self.opened = self.ended = False
         self.dissector: Dissector | None = None
         self.taken = 0
@@ -246,10 +254,17 @@ class _Capture:
                 source.close()
 
     def _read_by(self, shark: Shark, tally: Tally, limits: Limits) -> Generator[list[SipMessage]]:
+        found = 0
         try:
-            yield from shark.messages(self.name, tally, limits)
+            for batch in shark.messages(self.name, tally, limits):
+                found += len(batch)
+                yield batch
         except (NotACapture, OSError) as error:
             tally.problem(self.name, 0, 0, _reason(error))
+        if self.doubted is not None and not found:
+            tally.problem(
+                self.name, 1, -1, f"{link_type_named(self.doubted)} can't be read; Wireshark finds no SIP in it"
+            )
         if self.name != STANDARD_INPUT and Path(self.name).is_file():
             # tshark doesn't say how far it is.
             self.taken = Path(self.name).stat().st_size

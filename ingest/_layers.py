@@ -247,7 +247,7 @@ IP_PROTOCOLS: Final[dict[int, Decoder]] = {
 UDP_PORTS: Final[dict[int, Decoder]] = {}
 """Tunnels, by destination port."""
 
-LINK_TYPE_NAMES: Final[dict[int, str]] = {
+_LINK_TYPE_NAMES: Final[dict[int, str]] = {
     3: "AX.25",
     6: "Token Ring",
     7: "ARCNET",
@@ -307,3 +307,8 @@ LINK_TYPE_NAMES: Final[dict[int, str]] = {
     280: "NetBSD",
     289: "Linux VSOCK",
 }
+
+
+def link_type_named(number: int) -> str:
+    """A link type by number and name."""
+    return f"link type {number} ({_LINK_TYPE_NAMES.get(number, 'without a name that we know')})"

@@ -451,7 +451,7 @@ def test_another_tshark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_no_tshark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without tshark the error names its package; where only Wireshark could have helped, that is a problem."""
+    """Without tshark the error names its package; where only Wireshark could have helped, it is counted."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ReaderUnavailable, match="apt-get install tshark"):
         Inputs([], tally=Tally(), reader="pyshark")
@@ -459,8 +459,8 @@ def test_no_tshark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     snoop.write_bytes(b"snoop\0\0\0" + bytes(30))
     found, tally = read(snoop, made(tmp_path, ONE), reader="auto")
     assert [one.cseq for one in found] == [1]
-    assert ["apt-get install tshark" in problem.reason for problem in tally.problems] == [True, False]
-    assert "a snoop capture" in tally.problems[1].reason
+    assert ["a snoop capture" in problem.reason for problem in tally.problems] == [True]
+    assert any("apt-get install tshark" in reason for reason in tally.counts)
 
 
 def test_no_pyshark(monkeypatch: pytest.MonkeyPatch) -> None:
