@@ -88,7 +88,8 @@ class Call:
         self._normal = False
         if len(self._facts) > self._bound:
             self._normalise()
-            self._bound = max(2 * CLASS_SIZE, 2 * len(self._facts))
+            # Sorting many slim facts for a few new ones would cost more than keeping these for a while.
+            self._bound = max(2 * CLASS_SIZE, 2 * len(self._facts), len(self._facts) + len(self._slims) // 16)
         return len(fact.details) + len(fact.from_tag) + len(fact.to_tag) + 48
 
     def join(self, other: Call) -> Call:

@@ -30,13 +30,13 @@ class Session:
     """
 
     __slots__ = (
+        "_messages",
+        "_responses",
         "attempt",
         "cancels",
         "final",
         "inside",
         "invites",
-        "messages",
-        "responses",
         "shape",
         "success",
         "tag",
@@ -50,9 +50,40 @@ class Session:
         self.attempt: int | None = shape.attempts[-1] if shape.attempts else None
         self.invites = shape.invites
         self.cancels = shape.cancels
-        self.responses: list[Message] = shape.responses
         self.inside: list[Message] = []
-        self.messages: list[Message] = []
+        # Found when they are asked for: step 7 looks at many rows, and needs neither.
+        self._responses: list[Message] | None = None
+        self._messages: list[Message] | None = None
+
+    @property
+    def responses(self) -> list[Message]:
+        """INVITE responses of attempts that are the row's: of its own attempt not those of another dialog."""
+        if self._responses is None:
+            self._responses = [
+                m
+                for m in self.shape.responses
+                if self.tag is None or m.cseq != self.attempt or m.to_tag in (self.tag, b"")
+            ]
+        return self._responses
+
+    @responses.setter
+    def responses(self, found: list[Message]) -> None:
+        self._responses = found
+
+    @property
+    def messages(self) -> list[Message]:
+        """All messages of the row, in the order of facts."""
+        if self._messages is None:
+            found = self.shape.generation.messages
+            if self.tag is not None:
+                own = {id(m) for some in (self.inside, self.responses, self.invites, self.cancels) for m in some}
+                found = [m for m in found if id(m) in own]
+            self._messages = found
+        return self._messages
+
+    @messages.setter
+    def messages(self, found: list[Message]) -> None:
+        self._messages = found
 
     @property
     def answered(self) -> bool:
@@ -183,7 +214,6 @@ class Shape:
         if not dialogs:
             session = Session(self, None)
             session.inside = inside
-            session.messages = messages
             session.final = chosen_final(self.responses, session.attempt)
             self.rows.append(session)
             return
@@ -191,26 +221,14 @@ class Shape:
             session = Session(self, tag)
             session.success = session.final = success
             session.attempt = success.cseq
-            session.responses = [m for m in self.responses if m.cseq != success.cseq or m.to_tag in (tag, b"")]
             self.rows.append(session)
             self._homes[tag] = session
-        homes: dict[int, Session] = {}
         for message in inside:
             home = self.home(message.other)
             if home is None:
                 self.strays += message.method != ACK
             else:
                 home.inside.append(message)
-                homes[id(message)] = home
-        for session in self.rows:
-            responses = {id(m) for m in session.responses}
-            session.messages = [
-                m
-                for m in messages
-                if homes.get(id(m)) is session
-                or id(m) in responses
-                or (id(m) in shared and not (m.method == INVITE and m.status))
-            ]
 
 
 def _follows_a_failure(request: Message, replies: list[Message], attempts: set[int]) -> bool:
@@ -255,13 +273,16 @@ def rank(response: Message) -> tuple[bool, int, int, bool]:
     return True, response.vias, 0 if status >= 600 else status // 100, status not in _PREFERRED
 
 
-def over(generation: Generation, rules: Rules) -> int | None:
-    """Step 7: when the last of a generation's sessions is over, or None for page mode, which never is."""
+def over(generation: Generation, time: int, rules: Rules) -> bool:
+    """Step 7: whether all sessions of a generation were over before a time; page mode never is."""
     shape = Shape(generation)
-    if shape.page_mode:
-        return None
-    ends: list[int] = []
+    if shape.page_mode or not shape.rows:
+        return False
+    waiting: list[Session] = []
     for session in shape.rows:
         byes = session.byes
-        ends.append(byes[0].time if byes else closing_time(session, rules))
-    return max(ends, default=None)
+        if not byes:
+            waiting.append(session)
+        elif byes[0].time >= time:
+            return False
+    return all(closing_time(session, rules) < time for session in waiting)

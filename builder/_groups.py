@@ -149,11 +149,11 @@ class Generation:
 
 
 def generations(
-    call: Call, rules: Rules, over: Callable[[Generation], int | None], counts: Counter[str] | None
+    call: Call, rules: Rules, over: Callable[[Generation, int], bool], counts: Counter[str] | None
 ) -> Iterator[Generation]:
     """The generations of a call, group by group.
 
-    `over` gives the time at which a generation's last session is over, or None if it never is (step 7).
+    `over` says whether the last session of a generation was over before a time (step 7).
     """
     facts = call.facts
     lineages, orphans = _grouped(facts)
@@ -243,7 +243,7 @@ def _split(
     caller: bytes,
     slims: list[Slim],
     rules: Rules,
-    over: Callable[[Generation], int | None],
+    over: Callable[[Generation, int], bool],
 ) -> Iterator[Generation]:
     """Step 6: the generations of a group."""
     # Only sides with equal tags need it (S137).
@@ -288,7 +288,7 @@ def _generation_for(
     other: bytes,
     found: list[Generation],
     rules: Rules,
-    over: Callable[[Generation], int | None],
+    over: Callable[[Generation, int], bool],
 ) -> Generation | None:
     """The generation that takes a fact; None: a new one. The letters are those of step 6."""
     if not found:
@@ -307,10 +307,8 @@ def _generation_for(
         if message is not None and fact.time - message.last > 64 * rules.t1:
             return None
         # No session is over within 64·T1 of its beginning without a BYE (scenarios.md section M).
-        if current.has_bye or fact.time - current.first_time > 64 * rules.t1:
-            end = over(current)
-            if end is not None and end < fact.time:
-                return None
+        if (current.has_bye or fact.time - current.first_time > 64 * rules.t1) and over(current, fact.time):
+            return None
         return current
     if from_caller and fact.method in (INVITE, ACK, CANCEL, MESSAGE):  # c: of an initial request's number
         initial = (MESSAGE if fact.method == MESSAGE else INVITE, fact.cseq)

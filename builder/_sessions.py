@@ -78,7 +78,7 @@ def sessions(call: Call, rules: Rules = _RULES, counts: Counter[str] | None = No
 def rows_of(call: Call, rules: Rules, counts: Counter[str]) -> list[tuple[Row, bytes]]:
     """The rows to be and their ExternalIds, conference legs too, in the order of (InviteTime, ExternalId)."""
     found: list[tuple[int, bytes, Row]] = []
-    for generation in generations(call, rules, lambda current: over(current, rules), counts):
+    for generation in generations(call, rules, lambda current, time: over(current, time, rules), counts):
         shape = Shape(generation)
         if shape.strays:
             counts["stray in-dialog messages"] += shape.strays

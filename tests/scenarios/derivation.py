@@ -33,6 +33,6 @@ def states_of(messages: Iterable[SipMessage]) -> list[Session]:
     return [
         session
         for call in calls_of(messages)
-        for generation in generations(call, RULES, lambda current: over(current, RULES), Counter())
+        for generation in generations(call, RULES, lambda current, time: over(current, time, RULES), Counter())
         for session in Shape(generation).rows
     ]

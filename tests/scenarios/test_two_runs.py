@@ -34,7 +34,7 @@ def _apart(scenario: Scenario) -> list[SipMessage]:
 ALL = [message for scenario in SCENARIOS for message in _apart(scenario)]
 
 chances = st.integers(0, 1 << 32).map(random.Random)
-few = settings(max_examples=10, derandomize=True, database=None)
+few = settings(max_examples=5, derandomize=True, database=None)
 
 
 @few
