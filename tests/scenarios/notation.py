@@ -21,7 +21,7 @@ Header: replaces the one that the notation would write; twice the same name writ
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, overload
 
 import msgspec
 
@@ -200,6 +200,10 @@ def _body(words: dict[str, str], method: str, status: str) -> tuple[str, str]:
     return _TEXT if method == "MESSAGE" and not status else ("", "")
 
 
+@overload
+def user(name: str | User) -> User: ...
+@overload
+def user(name: str | User | None) -> User | None: ...
 def user(name: str | User | None) -> User | None:
     """The stored user that a letter names; a longer text is the stored address itself."""
     if name is None or isinstance(name, User):
