@@ -3,6 +3,7 @@
 >>> from sipcdr.sinks import Sink
 """
 
+from ._administration import check, current, ddl, upgrade
 from ._errors import (
     SinkAddress,
     SinkConflict,
@@ -16,6 +17,7 @@ from ._errors import (
 )
 from ._output import SESSION_COLUMNS, TIME_COLUMNS, Session, session_of
 from ._records import Change, SessionKey, StoredCall, StoredKey, StoredPosition
+from ._retention import Numbered, Purged, Upkeep
 from ._sink import Sink
 from ._transaction import Effect, Transaction
 
@@ -24,6 +26,8 @@ __all__ = [
     "TIME_COLUMNS",
     "Change",
     "Effect",
+    "Numbered",
+    "Purged",
     "Session",
     "SessionKey",
     "Sink",
@@ -40,5 +44,10 @@ __all__ = [
     "StoredKey",
     "StoredPosition",
     "Transaction",
+    "Upkeep",
+    "check",
+    "current",
+    "ddl",
     "session_of",
+    "upgrade",
 ]

@@ -40,6 +40,20 @@ def address_of(text: str) -> tuple[Dialect, sa.URL]:
     return dialect, url.set(drivername=dialect.drivername)
 
 
+def engine_of(text: str) -> tuple[Dialect, sa.Engine]:
+    """The dialect of a URL, and an engine for it that isn't connected yet. Raises SinkAddress."""
+    dialect, url = address_of(text)
+    try:
+        return dialect, dialect.engine(url)
+    except ImportError as error:
+        raise SinkAddress(
+            f"{dialect.drivername} needs a driver: pip install 'sipcdr[{dialect.extra}]' ({error})"
+        ) from error
+    except (sa.exc.ArgumentError, ValueError, TypeError) as error:
+        words = hidden(str(error), secrets_of(url))
+        raise SinkAddress(f"no database URL such as sqlite:///sipcdr.db: {words}") from None
+
+
 def secrets_of(url: sa.URL) -> list[str]:
     """Passwords in a URL: in their place, among the options, or in an ODBC connection string."""
     found = [str(url.password)] if url.password else []

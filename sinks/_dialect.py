@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 WRITES: Final = "sipcdr_writes"
 """The execution option of a connection whose transactions write: SQLite takes its write lock at once."""
+AT_ONCE: Final = "sipcdr_at_once"
+"""The execution option of a connection that doesn't wait for another's lock: SQLite's has its time-out taken away."""
 LOCK_SECONDS: Final = 30
 """How long a statement waits for a lock before it fails as locked."""
 IDLE_SECONDS: Final = 120

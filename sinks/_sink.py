@@ -6,23 +6,23 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Self
 
-import sqlalchemy as sa
-
-from ._address import address_of, hidden, secrets_of
-from ._constants import CONSTANT_ROWS
+from ._address import engine_of, hidden, secrets_of
 from ._dialect import WRITES, Dialect
-from ._errors import SinkAddress, SinkError, SinkUnusable
+from ._errors import SinkError, SinkUnusable
 from ._existing import Existing, existing
 from ._find import find_calls
 from ._lookups import Lookups
+from ._migrate import prepare
 from ._output import Session, read_sessions
-from ._schema import metadata, tables_of
+from ._retention import Upkeep
+from ._schema import metadata
 from ._statements import Statements
 from ._transaction import Transaction, read_calls
-from ._views import VIEWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    import sqlalchemy as sa
 
     from ._records import SessionKey, StoredCall
 
@@ -49,16 +49,7 @@ class Sink:
         installed; SinkUnusable for a database that can't be used, such as one without our tables (with `ddl` False);
         SinkUnavailable for one that can't be reached now.
         """
-        dialect, parsed = address_of(url)
-        try:
-            engine = dialect.engine(parsed)
-        except ImportError as error:
-            raise SinkAddress(
-                f"{dialect.drivername} needs a driver: pip install 'sipcdr[{dialect.extra}]' ({error})"
-            ) from error
-        except (sa.exc.ArgumentError, ValueError, TypeError) as error:
-            text = hidden(str(error), secrets_of(parsed))
-            raise SinkAddress(f"no database URL such as sqlite:///sipcdr.db: {text}") from None
+        dialect, engine = engine_of(url)
         return cls.on(engine, dialect, ddl=ddl)
 
     @classmethod
@@ -69,7 +60,7 @@ class Sink:
                 with engine.connect() as connection:
                     found = existing(connection)
                 tables, statements = _compiled(dialect, found)
-                _prepare(engine, tables, ddl=ddl)
+                prepare(engine, tables, ddl=ddl)
             except BaseException:
                 engine.dispose()
                 raise
@@ -120,6 +111,10 @@ class Sink:
         with self._errors(), self._engine.connect() as connection:
             return find_calls(connection, self._statements, caller=caller, callee=callee, key=key, limit=limit)
 
+    def upkeep(self) -> Upkeep:
+        """What an administrator does to the database, over this sink's connections."""
+        return Upkeep(self._engine, self._statements, self._errors, self.begin)
+
     def close(self) -> None:
         """Close all connections."""
         with self._errors():
@@ -152,50 +147,3 @@ class Errors:
             if meant is None:
                 raise
             raise type(meant)(hidden(str(meant), self._secrets)) from error
-
-
-def _prepare(engine: sa.Engine, tables: sa.MetaData, *, ddl: bool) -> None:
-    """Make the tables, views and constant rows that aren't there."""
-    with engine.connect() as connection:
-        if not _missing(connection, tables):
-            return
-    if not ddl:
-        raise SinkUnusable("the database lacks tables or rows of sipcdr, and may not be changed to have them")
-    with engine.execution_options(**{WRITES: True}).begin() as connection:
-        names = _folded(sa.inspect(connection).get_table_names())
-        absent = [table for table in tables.sorted_tables if table.name.lower() not in names]
-        tables.create_all(connection, absent, checkfirst=False)
-        views = _folded(sa.inspect(connection).get_view_names())
-        for name, select in VIEWS.items():
-            if name.lower() not in views:
-                text = select(tables).compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True})
-                connection.exec_driver_sql(f"CREATE VIEW {name} AS {text}")
-        for table, row in _missing_rows(connection, tables):
-            connection.execute(table.insert().values(row))
-
-
-def _missing(connection: sa.Connection, tables: sa.MetaData) -> bool:
-    inspector = sa.inspect(connection)
-    there = _folded([*inspector.get_table_names(), *inspector.get_view_names()])
-    if not there.issuperset(_folded([*tables.tables, *VIEWS])):
-        return True
-    return bool(_missing_rows(connection, tables))
-
-
-def _folded(names: Iterable[str]) -> set[str]:
-    return {name.lower() for name in names}
-
-
-def _missing_rows(connection: sa.Connection, tables: sa.MetaData) -> list[tuple[sa.Table, dict[str, object]]]:
-    """Constant rows and the writers' lock, as far as they aren't there; by their keys."""
-    missing: list[tuple[sa.Table, dict[str, object]]] = []
-    lock = {"sipcdr_positions": (("", "", 0, 0),)}
-    for name, rows in (CONSTANT_ROWS | lock).items():
-        table = tables_of(tables)[name]
-        keys = [column.key for column in table.primary_key]
-        there = {tuple(row) for row in connection.execute(sa.select(*table.primary_key))}
-        for row in rows:
-            values: dict[str, object] = dict(zip((column.key for column in table.c), row, strict=True))
-            if tuple(values[key] for key in keys) not in there:
-                missing.append((table, values))
-    return missing

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
-from ._dialect import WRITES, Dialect
+from ._dialect import AT_ONCE, WRITES, Dialect
 from ._errors import (
     SinkConflict,
     SinkError,
@@ -76,8 +76,10 @@ def _connected(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
 
 
 def _begin(connection: sa.Connection) -> None:
-    writes = connection.get_execution_options().get(WRITES)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = connection.get_execution_options()
+    if options.get(AT_ONCE):
+        connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(WRITES) else "BEGIN")
 
 
 def _run(connection: sa.Connection, bulk: Bulk, rows: Sequence[tuple[Any, ...]]) -> int:

@@ -51,7 +51,6 @@ class Statements:
     def __init__(self, tables: sa.MetaData, dialect: Dialect, numbered: frozenset[str] = frozenset()) -> None:
         """Build them; `numbered` are look-up tables whose ids the database doesn't give out."""
         t = tables_of(tables)
-        self.tables = t
         calls, references, positions = t["sipcdr_calls"], t["sipcdr_references"], t["sipcdr_positions"]
         details, dialogs, media = t["SessionDetails"], t["Dialogs"], t["Media"]
         fields = tuple(column.name for column in FIELD_COLUMNS)
@@ -59,6 +58,7 @@ class Statements:
         compiler = dialect.compiler()
         writing = Writing(compiler, dialect.style)
         self.dialect = dialect
+        self.tables = t
 
         def compiled(statement: sa.ClauseElement, *binds: str) -> str:
             text = statement.compile(dialect=compiler, compile_kwargs={"render_postcompile": True})
@@ -124,6 +124,8 @@ class Statements:
         # The key, FIELD_COLUMNS, Processed; and FIELD_COLUMNS with the key last.
         self.insert_sessions = writing.insert(details, *_KEY, *fields, "Processed")
         self.update_sessions = writing.update(details, fields, _KEY, nulls=_REPLACED)
+        # The replaced dialog's key.
+        self.unresolve = writing.update(details, (), _REPLACED, nulls=_REPLACED)
         # The replaced dialog's key, then the session's.
         self.resolve = writing.update(details, _REPLACED, _KEY)
         # The key, MediaId, StartTime, EndTime.
@@ -140,6 +142,12 @@ class Statements:
         self.insert_calls = writing.insert(calls, "CallKey", *written)
         # Version, FirstTime, LastTime, Facts, Keys, CallKey, the Version read.
         self.update_calls = writing.update(calls, written, ("CallKey", "Version"))
+        # CallKey.
+        self.delete_calls = writing.delete(calls, ("CallKey",))
+        # The id.
+        self.delete_lookups = {
+            name: writing.delete(t[name], [column.key for column in t[name].primary_key]) for name in LOOKUPS
+        }
         # Position, Source, Partition; and Source, Partition, Position, Epoch.
         self.update_positions = writing.update(positions, ("Position",), ("Source", "Partition"))
         self.insert_positions = writing.insert(positions, *(column.key for column in positions.c))

@@ -104,6 +104,21 @@ class Transaction:
             self._delete(changes)
         self._write_positions(positions)
 
+    def forget(self, calls: Sequence[StoredCall]) -> None:
+        """Delete calls with all that is theirs, their keys being known; references to their dialogs become NULL."""
+        gone = [[key.key for key in call.keys or ()] for call in calls]
+        # Also those that another program wrote.
+        self._run(self._statements.unresolve, [self._bound(key) for keys in gone for key in keys])
+        self.write(
+            [Change(call.call_key, b"", call.version, 0, 0, [], keys) for call, keys in zip(calls, gone, strict=True)]
+        )
+        self._run(self._statements.delete_calls, [(call.call_key,) for call in calls])
+
+    @property
+    def connection(self) -> sa.Connection:
+        """For this package's own statements."""
+        return self._connection
+
     def committed(self) -> None:
         """Let the caches have the ids that this transaction found or gave out."""
         for table, ids in self._ids:

@@ -29,7 +29,7 @@ OURS = {
 OTHERS = {
     "ingest": {"msgspec", "kafka", "confluent_kafka", "pyshark", "packaging"},
     "builder": {"msgspec"},
-    "sinks": {"msgspec", "sqlalchemy", "psycopg", "pymysql", "pyodbc"},
+    "sinks": {"msgspec", "sqlalchemy", "alembic", "psycopg", "pymysql", "pyodbc"},
     "app": {"msgspec", "click", "rich", "zstandard"},
 }
 # A pure package reads no clock, opens nothing and starts nothing.
@@ -98,7 +98,7 @@ def test_heavy_libraries_wait_for_the_command_that_needs_them(statement: str) ->
     code = f"{statement}; import sys; print(*sorted({{name.split('.')[0] for name in sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
-    assert loaded & {"sqlalchemy", "rich", "zstandard", "sqlite3", "kafka", "pyshark", "lxml"} == set()
+    assert loaded & {"sqlalchemy", "rich", "zstandard", "sqlite3", "kafka", "pyshark", "lxml", "alembic"} == set()
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
