@@ -24,6 +24,8 @@ _MARGIN: Final = 5_000_000
 _STREAM: Final = 1 << 20
 """Bytes of a TCP direction that are kept to find a message in."""
 _SEGMENTS: Final = 4096
+_PATIENCE: Final = 64
+"""Segments of a direction after the one in which a message ends: in one of these what lacked before it must be."""
 _FRAGMENT_WAIT: Final = 60_000_000
 _DATAGRAMS: Final = 4096
 
@@ -106,6 +108,9 @@ def packets_of(files: Sequence[str], wanted: Wanted) -> list[Carried]:
             taken = (packet,)
         for one in taken:
             chosen[one.position] = one
+    for segments in streams.values():
+        for one in segments.rest():
+            chosen[one.position] = one
     return sorted(chosen.values(), key=lambda packet: (packet.time, packet.position.source, packet.position.number))
 
 
@@ -133,9 +138,8 @@ def _of_stream(
     taken: list[Carried] = [packet] if packet.flags and packet.time >= begin else []
     if known and packet.payload:
         segments = streams.setdefault(direction, _Segments())
-        segments.add(packet)
-        for raw in raws or ():
-            taken += segments.holding(raw, packet)
+        segments.add(packet, raws or ())
+        taken += segments.found()
     return taken
 
 
@@ -160,44 +164,67 @@ class _Fragments:
 
 
 class _Segments:
-    """The last segments of a TCP direction."""
+    """The last segments of a TCP direction, and messages that are looked for in them.
+
+    What ends in a segment may begin in one that comes later: then it waits.
+    """
 
     def __init__(self) -> None:
         self._segments: deque[Carried] = deque()
         self._size = 0
+        self._waiting: list[tuple[bytes, int]] = []
 
-    def add(self, packet: Carried) -> None:
-        """Take in a segment with payload."""
+    def add(self, packet: Carried, raws: Iterable[bytes]) -> None:
+        """Take in a segment with payload, and messages that end in it."""
         self._segments.append(packet)
         self._size += len(packet.payload)
         while self._size > _STREAM or len(self._segments) > _SEGMENTS:
             self._size -= len(self._segments.popleft().payload)
+        self._waiting += [(raw, _PATIENCE) for raw in raws]
 
-    def holding(self, raw: bytes, last: Carried) -> list[Carried]:
-        """The segments, copies too, in which the bytes of a message stand that ends with the segment `last`.
+    def found(self) -> list[Carried]:
+        """The segments that hold those messages which are whole by now."""
+        taken: list[Carried] = []
+        waiting, self._waiting = self._waiting, []
+        for raw, patience in waiting:
+            holding = self._holding(raw)
+            if holding:
+                taken += holding
+            elif patience:
+                self._waiting.append((raw, patience - 1))
+            else:
+                taken += self._segments
+        return taken
+
+    def rest(self) -> list[Carried]:
+        """All that is kept, if a message wasn't found in it."""
+        return list(self._segments) if self._waiting else []
+
+    def _holding(self, raw: bytes) -> list[Carried]:
+        """The segments, copies too, in which the bytes of a message stand; none if they don't.
 
         What stands before it in its first segment belongs to another message: that one's segments are taken too, as no
-        reader finds a message's beginning in the middle of a segment otherwise. All that is kept if it isn't found.
+        reader finds a message's beginning in the middle of a segment otherwise.
         """
-        stream, places = self._joined(last)
+        stream, places = self._joined()
         at = stream.rfind(raw)
         if at < 0:
-            return list(self._segments)
+            return []
         begin, end = at, at + len(raw)
-        starts = sorted({offset for offset, packet in places if offset < end and _begins(packet)})
-        begin = max((offset for offset in starts if offset <= begin), default=0)
+        starts = [offset for offset, packet in places if offset <= begin and _begins(packet)]
+        begin = max(starts, default=0)
         return [packet for offset, packet in places if offset < end and offset + len(packet.payload) > begin]
 
-    def _joined(self, last: Carried) -> tuple[bytes, list[tuple[int, Carried]]]:
+    def _joined(self) -> tuple[bytes, list[tuple[int, Carried]]]:
         """The stream as far as it is kept, holes closed, and each segment's offset in it."""
+        middle = self._segments[-1].sequence - 0x80000000
         ordered = sorted(
-            ((packet.sequence - last.sequence + 0x80000000) & 0xFFFFFFFF, number, packet)
-            for number, packet in enumerate(self._segments)
+            (((packet.sequence - middle) & 0xFFFFFFFF, packet) for packet in self._segments), key=lambda item: item[0]
         )
         stream = bytearray()
         places: list[tuple[int, Carried]] = []
         begin = reached = ordered[0][0]
-        for sequence, _, packet in ordered:
+        for sequence, packet in ordered:
             if sequence > reached:  # a hole: what stands behind it follows at once
                 begin += sequence - reached
                 reached = sequence
