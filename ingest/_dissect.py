@@ -14,16 +14,19 @@ from typing import TYPE_CHECKING, Final
 
 from sipcdr.builder import Position, SipMessage
 
+from . import _hep
 from ._fragments import Fragments
-from ._layers import ETHERTYPES, IP_PROTOCOLS, LINK_TYPES, NOT_IP, NOT_OURS, UDP_PORTS, Packet, link_type_named
+from ._layers import LINK_TYPES, TABLES, UDP_PORTS, link_type_named
+from ._packet import LINK, NOT_IP, NOT_OURS, PROTOCOL, Packet
+from ._sctp import Associations
 from ._sip import FIRST_BYTE, is_start_line, scan
 from ._tcp import Streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ._layers import Step
     from ._limits import Limits
+    from ._packet import Step
     from ._pcap import Record
     from ._tally import Tally
 
@@ -33,6 +36,9 @@ BATCH: Final = 512
 _ENDPOINTS_KEPT: Final = 65_536
 _VLANS: Final = (0x8100, 0x88A8)
 _NO_SIP_UDP: Final = "UDP without SIP"
+_MAY_BE_HEP: Final = b"HE\x01\x02"
+_MAY_BEGIN: Final = bytes(FIRST_BYTE[byte] or byte in _MAY_BE_HEP for byte in range(256))
+"""1 for each byte that SIP or HEP may begin with."""
 _NO_DATA_TCP: Final = "TCP without data"
 _FLAGS_OR_NOTHING: Final = 7  # FIN, SYN, RST
 
@@ -74,13 +80,17 @@ class Dissector:
     Fragments and TCP streams that aren't complete wait inside, within `limits`; `finish` gives out what they hold.
     """
 
-    def __init__(self, source: str, tally: Tally, limits: Limits) -> None:
+    def __init__(self, source: str, tally: Tally, limits: Limits, *, esp_null: bool = False) -> None:
         self.source = source
         self.last_time = -1
         self.messages: list[SipMessage] = []
         self._tally = tally
         self._limits = limits
-        self._fragments = Fragments(tally, limits, self._go_on)
+        self.esp_null = esp_null
+        self.tunnels = UDP_PORTS
+        self.associations = Associations(self, tally, limits)
+        self._pending: list[tuple[Step, Packet]] = []
+        self._fragments = Fragments(tally, limits)
         self._streams = Streams(self, tally, limits)
         self._endpoints: dict[tuple[bytes, int], str] = {}
         self._unknown_links: set[tuple[str, int]] = set()
@@ -91,7 +101,7 @@ class Dissector:
         offsets = _FAST[1]
         shortest = ip = 0
         tunnels = UDP_PORTS
-        may_begin = FIRST_BYTE
+        may_begin = _MAY_BEGIN
         media = acknowledgements = 0
         time = self.last_time
         for number, time, link, frame in records:
@@ -148,6 +158,10 @@ class Dissector:
     def finish(self) -> list[SipMessage]:
         """The messages that still waited for fragments or segments."""
         self._fragments.flush()
+        while self._fragments.lost:
+            self._go_on()
+            self._fragments.flush()
+        self.associations.flush()
         self._streams.flush()
         return self.take()
 
@@ -163,16 +177,26 @@ class Dissector:
         if link not in LINK_TYPES:
             self._unknown_link(number, link)
             return
-        self._steps((LINK_TYPES, link), Packet(Position(self.source, number), time, frame))
+        self._steps((LINK, link), Packet(Position(self.source, number), time, frame))
+        if self._pending or self._fragments.lost:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Decode what was found beside the frames: parts of aggregated ones, and what there is of lost datagrams."""
+        lost, pending = self._fragments.lost, self._pending
+        while lost or pending:
+            pending += (((PROTOCOL, protocol), packet) for protocol, packet in lost)
+            lost.clear()
+            self._steps(*pending.pop())
 
     def _steps(self, step: Step, packet: Packet) -> None:
         for _ in range(self._limits.layers):
             if step is None:
                 return
             table, key = step
-            decoder = table.get(key)
+            decoder = TABLES[table].get(key)
             if decoder is None:
-                self.skip(NOT_IP if table is ETHERTYPES else NOT_OURS)
+                self.skip(NOT_OURS if table == PROTOCOL else NOT_IP)
                 return
             step = decoder(self, packet)
         if step is not None:
@@ -196,15 +220,24 @@ class Dissector:
         """Take in an IP fragment; True when the packet has become the whole datagram."""
         return self._fragments.join(packet, protocol, identification, offset, more)
 
-    def _go_on(self, protocol: int, packet: Packet) -> None:
-        self._steps((IP_PROTOCOLS, protocol), packet)
+    def also(self, step: Step, packet: Packet) -> None:
+        """Decode a packet that stands beside others in a frame, after them."""
+        self._pending.append((step, packet))
+
+    def count(self, reason: str) -> None:
+        """Count something that is no message."""
+        self._tally.counts[reason] += 1
 
     def datagram(self, packet: Packet, source_port: int, destination_port: int, transport: str = "UDP") -> None:
         """Look for SIP in a datagram: of UDP, or of another transport that keeps messages apart."""
         at, end = packet.at, packet.end
         data = packet.data
-        if at >= end or not FIRST_BYTE[data[at]]:
-            self._tally.counts[_NO_SIP_UDP] += 1
+        if at >= end or not _MAY_BEGIN[data[at]]:
+            self.count(f"{transport} without SIP")
+            return
+        if data[at] in _MAY_BE_HEP and _hep.is_hep(data[at : min(at + _hep.LARGEST, end)]):
+            for one in _hep.packets(data[at:end]):
+                self.hep(one, packet.time, packet.position)
             return
         payload = data[at:end]
         if payload[0] in b"\r\n":
@@ -213,7 +246,7 @@ class Dissector:
                 self._tally.counts["keep-alives"] += 1
                 return
         if not _MAY_BE_SIP(payload):
-            self._tally.counts[_NO_SIP_UDP] += 1
+            self.count(f"{transport} without SIP")
             return
         source = self.endpoint(packet.source, source_port)
         destination = self.endpoint(packet.destination, destination_port)
@@ -225,7 +258,7 @@ class Dissector:
             )
             if isinstance(message, str):
                 if message == "not SIP":
-                    self._tally.counts[_NO_SIP_UDP] += 1
+                    self.count(f"{transport} without SIP")
                 else:
                     self._tally.refuse(position.source, position.number, message)
                 return
@@ -239,6 +272,20 @@ class Dissector:
             payload = payload[rest:].lstrip(b"\r\n")
             if not is_start_line(payload.partition(b"\n")[0]):
                 return
+
+    def hep(self, data: bytes, time: int, position: Position) -> None:
+        """Take a HEP packet on its way to a collector: what it says of time and addresses counts."""
+        found = _hep.decode(data, largest=self._limits.message)
+        if isinstance(found, str):
+            if found.startswith(_hep.NOT_SIP):
+                self.count("HEP without SIP")
+            else:
+                self._tally.refuse(position.source, position.number, found)
+            return
+        if found.time is None:
+            self.count("time of the frame, as its HEP header has none")
+        then = time if found.time is None else found.time
+        self.stream_message(found.source, found.destination, found.payload, then, position, False, found.transport)
 
     def segment(self, packet: Packet, header: int) -> None:
         """Take in a TCP segment whose header has that length."""

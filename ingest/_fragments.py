@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._layers import Packet
+from ._packet import Packet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sipcdr.builder import Position
 
     from ._limits import Limits
@@ -49,13 +47,13 @@ class _Datagram:
 class Fragments:
     """Holds fragments until their datagram is whole, by capture time not for ever, and within bounds.
 
-    lost: called with protocol and packet when a datagram is given up of which the beginning is there.
+    lost: protocols and packets of datagrams that were given up of which the beginning is there, to be taken from here.
     """
 
-    def __init__(self, tally: Tally, limits: Limits, lost: Callable[[int, Packet], None]) -> None:
+    def __init__(self, tally: Tally, limits: Limits) -> None:
         self._tally = tally
         self._limits = limits
-        self._lost = lost
+        self.lost: list[tuple[int, Packet]] = []
         self._held = 0
         self._datagrams: dict[Key, _Datagram] = {}
 
@@ -125,7 +123,7 @@ class Fragments:
             packet.source, packet.destination, protocol, _ = key
             packet.cut_by = "cut by a lost fragment"
             _become(packet, datagram, content, max(ends, datagram.length, len(content) + 1))
-            self._lost(protocol, packet)
+            self.lost.append((protocol, packet))
 
 
 def _become(packet: Packet, datagram: _Datagram, content: bytes, whole: int) -> None:

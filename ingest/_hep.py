@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MAGIC: Final = (b"HEP3", b"EEP3")
 LARGEST: Final = 65_535
 """Bytes of a HEP3 packet: its length has 16 bits."""
+NOT_SIP: Final = "HEP of protocol type "
 SIP: Final = 1
 """Protocol type (chunk 0x000b) of SIP."""
 
@@ -94,7 +95,7 @@ def _decode3(data: bytes, key: bytes | None, largest: int) -> Hep | str:
         return "HEP with another authentication key" if 0x0E in chunks else "HEP without the authentication key"
     protocol = chunks.get(0x0B, b"")
     if protocol and protocol[-1] != SIP:
-        return f"HEP of protocol type {protocol[-1]}, not SIP"
+        return f"{NOT_SIP}{protocol[-1]}, not SIP"
     payload = chunks.get(0x0F)
     if payload is None:
         payload = _inflate(chunks.get(0x10, b""), largest)

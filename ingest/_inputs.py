@@ -41,6 +41,7 @@ class Inputs:
 
     reader: `python` is the own reader, `pyshark` Wireshark's. `auto` takes Wireshark's for all files where `shark` says
     anything, else for those of a format or, in their first frame, of a link type that only Wireshark knows.
+    esp_null: look into ESP for packets without a cipher.
     files: the files that the paths name, in their order.
     total_bytes: their sizes together, None with standard input.
 
@@ -55,6 +56,7 @@ class Inputs:
         limits: Limits = _LIMITS,
         reader: Reader = "auto",
         shark: SharkOptions = _NOTHING,
+        esp_null: bool = False,
     ) -> None:
         if reader == "python" and shark:
             raise ReaderUnavailable("key logs, decode-as rules and display filters are for the reader pyshark")
@@ -63,6 +65,7 @@ class Inputs:
         self._asked: Shark | None = None
         self._tally = tally
         self._limits = limits
+        self._esp_null = esp_null
         self._done = 0
         self._open: list[_Capture] = []
         self._idle: list[Dissector] = []
@@ -171,7 +174,7 @@ class Inputs:
             self._idle.remove(dissector)
             dissector.source = capture.name
         else:
-            dissector = Dissector(capture.name, self._tally, self._limits)
+            dissector = Dissector(capture.name, self._tally, self._limits, esp_null=self._esp_null)
         capture.open(dissector, self._tally, self._limits)
 
     def _close(self, capture: _Capture) -> None:

@@ -27,7 +27,7 @@ from ._dissect import BATCH, Dissector
 from ._errors import NotACapture, ReaderUnavailable
 from ._formats import READERS
 from ._framing import Framer
-from ._layers import Packet
+from ._packet import Packet
 from ._source import STANDARD_INPUT
 from ._tshark import Tshark
 

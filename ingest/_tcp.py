@@ -11,20 +11,20 @@
 from __future__ import annotations
 
 import bisect
-import functools
 import operator
 from typing import TYPE_CHECKING, Final
 
 from sipcdr.builder import Position
 
-from ._framing import Framer
-from ._layers import SNAP_LENGTH
+from ._packet import SNAP_LENGTH
 from ._sip import FIRST_BYTE, is_start_line
+from ._streams import Undecided
 
 if TYPE_CHECKING:
     from ._dissect import Dissector
-    from ._layers import Packet
     from ._limits import Limits
+    from ._packet import Packet
+    from ._streams import Framing
     from ._tally import Tally
 
 _FIN, _SYN, _RST = 1, 2, 4
@@ -45,6 +45,7 @@ class _Stream:
     __slots__ = (
         "anchor",
         "begin",
+        "between",
         "end",
         "foreign",
         "framer",
@@ -54,10 +55,13 @@ class _Stream:
         "pending",
         "pending_size",
         "since",
+        "undecided",
     )
 
-    def __init__(self, framer: Framer) -> None:
-        self.framer = framer
+    def __init__(self, between: tuple[str, str]) -> None:
+        self.between = between
+        self.framer: Framing
+        self.undecided: Undecided | None = None
         self.anchor = 0
         self.begin: int | None = None
         self.next: int | None = None
@@ -114,10 +118,11 @@ class Streams:
             # Where the stream begins; if one is under way, another connection does.
             if stream.next is not None:
                 self._finish(key, stream)
-                stream.foreign = ""
+                self._renew(stream)
             stream.begin = stream.next = stream.anchor = offset
         elif stream.next is not None and abs(offset - stream.next) > _FAR:
             self._finish(key, stream)
+            self._renew(stream)
             stream.begin = stream.next = None
             stream.anchor = offset
         if stream.foreign and not self._ours_after_all(stream, data, start, packet.end, offset):
@@ -150,15 +155,21 @@ class Streams:
         ports = packet.data[packet.at : packet.at + 4]
         source = dissector.endpoint(packet.source, int.from_bytes(ports[:2], "big"))
         destination = dissector.endpoint(packet.destination, int.from_bytes(ports[2:], "big"))
-        emit = functools.partial(dissector.stream_message, source, destination)
-        return _Stream(Framer(self._limits, emit))
+        stream = _Stream((source, destination))
+        self._renew(stream)
+        return stream
+
+    def _renew(self, stream: _Stream) -> None:
+        """Begin anew: another connection between the same ports, or another protocol in it."""
+        stream.foreign = ""
+        stream.framer = stream.undecided = Undecided(self._dissector, self._limits, stream.between)
 
     def _ours_after_all(self, stream: _Stream, data: bytes, start: int, end: int, offset: int) -> bool:
         """Whether a stream that was taken for something else goes on with a start line of SIP."""
-        if start < end and FIRST_BYTE[data[start]] and stream.foreign != _TLS:
+        if start < end and FIRST_BYTE[data[start]]:
             line, ended, _ = data[start : min(start + self._limits.line, end)].lstrip(b"\r\n").partition(b"\n")
             if ended and is_start_line(line):
-                stream.foreign = ""
+                self._renew(stream)
                 stream.next = stream.anchor = offset
                 return True
         self._tally.counts[stream.foreign] += 1
@@ -183,11 +194,11 @@ class Streams:
         """Hand the framer what is new of a segment that holds the expected offset."""
         offset, end, data, time, position = segment
         fresh = data[expected - offset :] if expected > offset else data
-        if stream.framer.idle == 0 and len(stream.framer) == 0 and fresh[:2] in (b"\x16\x03", b"\x17\x03"):
-            stream.foreign = _TLS
-            self._tally.counts[_TLS] += 1
-        elif fresh:
+        if fresh:
             stream.framer.feed(fresh, time, position)
+            if stream.undecided is not None and stream.undecided.decided is not None:
+                stream.framer = stream.undecided.decided
+                stream.undecided = None
             if stream.framer.idle > self._limits.foreign:
                 stream.foreign = _FOREIGN
                 stream.framer.end()
@@ -265,5 +276,4 @@ class Streams:
         self._tally.limit(packet.position.source, packet.position.number, reason)
 
 
-_TLS: Final = "TLS records"
 _FOREIGN: Final = "TCP without SIP"

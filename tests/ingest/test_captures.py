@@ -214,7 +214,7 @@ def test_not_a_capture(name: str, tmp_path: Path) -> None:
     assert reason in tally.problems[0].reason
 
 
-@pytest.mark.parametrize(("number", "name"), [(147, "USER0"), (105, "IEEE 802.11"), (4711, "without a name")])
+@pytest.mark.parametrize(("number", "name"), [(147, "USER0"), (107, "Frame Relay"), (4711, "without a name")])
 def test_unknown_link_type(number: int, name: str) -> None:
     """An unknown link type is a problem that names it, once a file; its frames are counted."""
     found, tally = read(pcap(_frames(3), number))

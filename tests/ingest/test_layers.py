@@ -139,7 +139,7 @@ def test_what_is_no_sip_is_counted() -> None:
         "UDP without SIP": 3,
         "refused: no Call-ID": 1,
         "keep-alives": 1,
-        "neither UDP nor TCP": 1,
+        "neither UDP, TCP nor SCTP": 1,
         "not IP": 1,
         "frame too short for its headers": 1,
     }

@@ -198,7 +198,8 @@ def test_bare_line_ends() -> None:
 def test_other_protocols_cost_nothing() -> None:
     """TLS and other protocols are counted, hold no memory, and SIP that comes after all is found."""
     tls, http = stream(), TcpStream(B, A)
-    packets = [tls.syn(), *tls.split(b"\x16\x03\x01\x02\x00" + bytes(5000), 1000), http.syn()]
+    records = b"\x16\x03\x01\x02\x00" + bytes(512) + (b"\x17\x03\x03\x07\xd0" + bytes(2000)) * 5
+    packets = [tls.syn(), *tls.split(records, 1000), http.syn()]
     packets += http.split(b"HTTP/1.1 200 OK\r\n\r\n" + b"SIP/2.0 is a protocol\r\n" * 8000, 1400)
     packets += [http.send(ONE)]
     found, tally = read(capture(packets))
