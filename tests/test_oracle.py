@@ -36,7 +36,6 @@ _SECOND = "the CRLF of a keep-alive before a message in its segment: RFC 3261 7.
 _GAP = "after a lost segment we begin again at the next start line; tshark waits for the lost bytes"
 _REASON = "a status line without reason phrase: RFC 3261 25.1 lets it be empty; tshark wants the blank before it too"
 _COPY = "a copy of a first fragment behind its whole datagram: we take it for the beginning of one whose rest was lost"
-_PPPOE = "a CANCEL and an ACK in PPPoE, into which we don't look"
 
 # By capture and frame.
 DISAGREEMENTS: dict[str, dict[int, Only]] = {
@@ -48,7 +47,6 @@ DISAGREEMENTS: dict[str, dict[int, Only]] = {
     "fragmented.pcap": {11: Only("us", "tshark", _COPY)},
     "gap.pcap": {5: Only("us", "us", _GAP), 8: Only("us", "us", _GAP)},
     "syntax.pcap": {2: Only("us", "us", _REASON)},
-    "seladb+PcapPlusPlus__sip_reqs.pcap": {2: Only("tshark", "tshark", _PPPOE), 3: Only("tshark", "tshark", _PPPOE)},
 }
 
 
