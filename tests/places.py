@@ -108,9 +108,8 @@ class Place:
     def clear(self) -> None:
         """Empty the tables, in one transaction."""
         with self._engine.begin() as connection:
-            connection.exec_driver_sql(
-                "UPDATE SessionDetails SET ReplaceDialogIdTime = NULL, ReplaceDialogIdSeq = NULL"
-            )
+            unlinked = "UPDATE SessionDetails SET ReplaceDialogIdTime = NULL, ReplaceDialogIdSeq = NULL"
+            connection.exec_driver_sql(unlinked)
             for table in TABLES:
                 connection.exec_driver_sql(f"DELETE FROM {table}")
             connection.exec_driver_sql("DELETE FROM sipcdr_positions WHERE Source <> ''")
@@ -118,8 +117,9 @@ class Place:
     def assert_whole(self) -> None:
         """Each session has its Dialogs row and the other way round; nothing refers to what isn't there."""
         counts = self.query(
-            "SELECT (SELECT COUNT(*) FROM Dialogs), (SELECT COUNT(*) FROM SessionDetails), (SELECT COUNT(*) FROM Dialogs"
-            " AS d JOIN SessionDetails AS s ON d.SessionIdTime = s.SessionIdTime AND d.SessionIdSeq = s.SessionIdSeq)"
+            "SELECT (SELECT COUNT(*) FROM Dialogs), (SELECT COUNT(*) FROM SessionDetails),"
+            " (SELECT COUNT(*) FROM Dialogs AS d JOIN SessionDetails AS s"
+            " ON d.SessionIdTime = s.SessionIdTime AND d.SessionIdSeq = s.SessionIdSeq)"
         )
         assert len(set(counts[0])) == 1, counts
         for table, key, columns in (

@@ -27,12 +27,13 @@ def place(request: pytest.FixtureRequest, path: Path) -> Iterator[Place]:
     """A database of each kind, empty; whatever a test did, it is whole afterwards."""
     if request.param == "sqlite":
         made = Place("sqlite", f"sqlite:///{path}")
-        request.addfinalizer(made.close)
     else:
         servers: Servers = request.getfixturevalue("servers")
         made = servers.place(request.param)
     yield made
     made.assert_whole()
+    if request.param == "sqlite":
+        made.close()
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ BAD_URLS = {
     "cdr.db": "no database URL such as sqlite:///sipcdr.db",
     "": "no database URL",
     "oracle://host/x": "no support for oracle databases",
-    "sqlite+nodriver:///x.db": "no support for sqlite+nodriver: write sqlite",
+    "sqlite+nodriver:///x.db": "no support for sqlite.nodriver: write sqlite",
     "sqlite:///x.db?timeout=soon": "no database URL",
 }
 

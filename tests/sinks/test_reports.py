@@ -218,7 +218,8 @@ QUERIES: dict[str, tuple[str, list[tuple[Any, ...]]]] = {
         ],
     ),
     "Q10 through the view": (
-        """SELECT v.FromUriType, <year v.InviteTime> AS CallYear, <month v.InviteTime> AS CallMonth, COUNT(*) AS Sessions
+        """SELECT v.FromUriType, <year v.InviteTime> AS CallYear, <month v.InviteTime> AS CallMonth,
+                  COUNT(*) AS Sessions
            FROM   SessionDetailsView AS v
            WHERE  v.ToUri = 'ann@corp.example' AND v.InviteTime BETWEEN '2026-11-01' AND '2026-12-01'
            GROUP  BY v.FromUriType, <year v.InviteTime>, <month v.InviteTime>
