@@ -24,6 +24,7 @@ Emit = Callable[[bytes, int, Position, bool], None]
 
 # The first one wins; its value may be folded.
 _CONTENT_LENGTH = re.compile(rb"\n(?:content-length|l)[ \t]*:[ \t]*(?:\r?\n[ \t]+)?([^\r\n]*)", re.IGNORECASE)
+_VERSION = re.compile(rb"[Ss][Ii][Pp]/")
 
 
 class Framer:
@@ -33,7 +34,7 @@ class Framer:
     a body may stand before it. idle: bytes since the last message that belong to none.
     """
 
-    __slots__ = ("_buffer", "_emit", "_limits", "_lost", "_marks", "_need", "_scanned", "_skip", "idle")
+    __slots__ = ("_begun", "_buffer", "_emit", "_limits", "_lost", "_marks", "_need", "_scanned", "_skip", "idle")
 
     def __init__(self, limits: Limits, emit: Emit) -> None:
         self._limits = limits
@@ -43,6 +44,7 @@ class Framer:
         self._need = 0
         self._scanned = 0
         self._skip = 0
+        self._begun = False
         self._lost = False
         self.idle = 0
 
@@ -76,7 +78,7 @@ class Framer:
             self._emit(bytes(buffer), time, position, True)
         self._drop()
         self._skip = 0
-        self._lost = True
+        self._lost = self._begun = True
 
     def end(self) -> None:
         """The stream has ended."""
@@ -113,6 +115,7 @@ class Framer:
             self._give_out(data, at, wanted, end > wanted or body_at < 0, time, position)
             self.idle = scanned = 0
             self._lost = False
+            self._begun = True
             if end > size:
                 self._skip = end - size
             at = min(end, size)
@@ -123,22 +126,25 @@ class Framer:
     def _start(self, data: bytes | bytearray, at: int) -> int:
         """Where the next start line begins, whole or as yet unfinished; -1 if all can be dropped."""
         size = len(data)
-        while at < size and data[at] in b"\r\n\0":  # keep-alives: RFC 5626 section 3.5.1; NUL was seen
-            at += 1
-        while at < size:
+        while True:
+            while at < size and data[at] in b"\r\n\0":  # keep-alives: RFC 5626 section 3.5.1; NUL was seen
+                at += 1
+            if at >= size:
+                return -1
             line_end = data.find(b"\n", at)
             if line_end < 0:
-                # A line that a start line can begin with, if it isn't too long for one, may go on.
-                return at if FIRST_BYTE[data[at]] and size - at <= self._limits.line else -1
-            if self._lost:
-                within = start_within(bytes(data[at:line_end]))
-                if within >= 0:
-                    return at + within
-            elif FIRST_BYTE[data[at]] and is_start_line(bytes(data[at:line_end])):
+                # What may have a start line in it may go on, if it isn't too long for one. A stream that begins with a
+                # byte that no start line begins with is of another protocol, and holds nothing.
+                begins = self._begun or FIRST_BYTE[data[at]]
+                return at if begins and size - at <= self._limits.line else -1
+            line = bytes(data[at:line_end])
+            if not self._lost and is_start_line(line):
                 return at
-            self._lost = True
+            self._lost = self._begun = True
+            within = start_within(line)
+            if within >= 0:
+                return at + within
             at = _line_with_version(data, line_end + 1)
-        return -1
 
     def _give_out(self, data: bytes | bytearray, at: int, end: int, cut: bool, time: int, position: Position) -> None:
         marks = self._marks
@@ -171,12 +177,8 @@ _end = operator.itemgetter(0)
 
 def _line_with_version(data: bytes | bytearray, at: int) -> int:
     """Where the next line begins that has `SIP/` in it, or the last line if that is unfinished."""
-    size = len(data)
-    upper, lower = data.find(b"SIP/", at), data.find(b"sip/", at)
-    found = min(upper, lower) if upper >= 0 and lower >= 0 else max(upper, lower)
-    if found < 0:
-        found = size
-    return max(data.rfind(b"\n", at, found) + 1, at)
+    version = _VERSION.search(data, at)
+    return max(data.rfind(b"\n", at, version.start() if version else len(data)) + 1, at)
 
 
 def _content_length(data: bytes | bytearray, at: int, body_at: int) -> int:

@@ -109,7 +109,7 @@ def start_within(line: bytes) -> int:
 def end_of_head(data: bytes | bytearray, start: int = 0) -> int:
     """Where the body begins: behind the first empty line at or after `start`, -1 if there is none yet."""
     crlf = data.find(b"\n\r\n", start)
-    bare = data.find(b"\n\n", start) if crlf < 0 else data.find(b"\n\n", start, crlf)
+    bare = data.find(b"\n\n", start) if crlf < 0 else data.find(b"\n\n", start, crlf + 1)
     if bare >= 0:
         return bare + 2
     return crlf + 3 if crlf >= 0 else -1
@@ -196,7 +196,7 @@ def scan(
     if not number.isdigit() or not cseq_method:
         number, cseq_method = _cseq(cseq_value)
     if not number or len(number) > 18:
-        return "CSeq isn't a number"
+        return "CSeq number longer than 18 digits" if number else "CSeq isn't a number"
     if not method:
         cseq_method = cseq_method.strip()
         method = _METHODS.get(cseq_method) or _method(cseq_method)

@@ -363,7 +363,7 @@ SCENARIOS = [
         "INVITE sip:b@x.example SIP/2.0\n"
         + _TORTURE_HEAD
         + "To: <sip:b@x.example>\nCall-ID: 1@x.example\nCSeq: 36893488147419103232 INVITE\n\n",
-        refused=("CSeq isn't a number",),
+        refused=("CSeq number longer than 18 digits",),
     ),
     torture(
         "status of ten digits",
