@@ -1,8 +1,10 @@
 # make demo   a virtual environment, sipcdr in it, a shipped capture replayed into SQLite
 # make test   what the tests need (as root on Debian its packages too), then the linters and all tests
+# make fuzz   what fuzzing needs, then all targets for SECONDS together; TARGETS chooses some
 
 PYTHON ?= python3
 VENV ?= .venv
+SECONDS ?= 600
 # Separate tests over the processors; a file's tests stay together, as some share servers and ports.
 PYTEST_ARGS ?= -n auto --dist loadfile
 
@@ -24,7 +26,7 @@ ifneq ($(SCHEMA),)
 export SIPCDR_SCHEMA ?= $(abspath $(SCHEMA))
 endif
 
-.PHONY: demo test packages clean
+.PHONY: demo test fuzz packages clean
 
 demo: $(VENV)/.installed
 	$(BIN)/sipcdr replay fixtures/demo.pcap --to sqlite:///demo.db
@@ -34,6 +36,9 @@ test: packages $(VENV)/.installed-test
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+fuzz: $(VENV)/.installed-fuzz
+	$(BIN)/python -m fuzz.run --seconds $(SECONDS) $(TARGETS)
 
 packages:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -63,6 +68,10 @@ $(VENV)/.installed: $(VENV)/.made pyproject.toml
 
 $(VENV)/.installed-test: $(VENV)/.made pyproject.toml
 	$(BIN)/python -m pip install -qq -e . --group test
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-fuzz: $(VENV)/.made pyproject.toml
+	$(BIN)/python -m pip install -qq -e . --group fuzz
 	@touch $@ $(VENV)/.installed
 
 clean:
