@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,3 +51,23 @@ def progress_bar(inputs: Inputs, figures: Figures, *, wanted: bool) -> Iterator[
 
     with bar:
         yield tick
+
+
+@contextmanager
+def counting_bar(*, wanted: bool) -> Iterator[Callable[[int, int, str], None]]:
+    """Show a bar while the context lasts; what is given takes how much is done, of how much, and a text beside it."""
+    console = Console(stderr=True)
+    if not wanted or not console.is_terminal:
+        yield lambda _done, _total, _text: None
+        return
+    bar = Progress(
+        BarColumn(None),
+        TaskProgressColumn(),
+        TextColumn("{task.description}"),
+        TimeRemainingColumn(compact=True),
+        console=console,
+        transient=True,
+    )
+    task = bar.add_task("", total=None)
+    with bar:
+        yield lambda done, total, text: bar.update(task, completed=done, total=total, description=text)

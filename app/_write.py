@@ -123,6 +123,7 @@ def write_calls(
     outcome: Outcome,
     refusals: Refusals,
     positions: Sequence[StoredPosition] = (),
+    again: bool = False,
     retry: Retry = REPLAY,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
@@ -139,6 +140,9 @@ def write_calls(
     7. Resolve references.
     8. Delete the sessions that go; write the positions; commit.
 
+    With `again`, calls that were read from the database are derived again: in step 1 none is left out that is still
+    stored, and none is made that isn't.
+
     After a lost connection, a lock time-out or a conflict it begins at step 1 again, with growing waits. Data that the
     database refuses, or that meets its eighth conflict, is found by halving the batch, of which only the last part
     carries the positions; the refused call goes to `refusals` first.
@@ -152,7 +156,7 @@ def write_calls(
     since = clock()
     while True:
         try:
-            _write_once(sink, merged, rules, outcome, positions)
+            _write_once(sink, merged, rules, outcome, positions, again=again)
         except SinkUnavailable:
             if retry.patience is not None and clock() - since >= retry.patience:
                 raise
@@ -178,6 +182,7 @@ def write_calls(
             outcome=outcome,
             refusals=refusals,
             positions=carried,
+            again=again,
             retry=retry,
             sleep=sleep,
             clock=clock,
@@ -199,12 +204,18 @@ def write_calls(
 
 
 def _write_once(
-    sink: Sink, calls: Sequence[Call], rules: Rules, outcome: Outcome, positions: Sequence[StoredPosition]
+    sink: Sink,
+    calls: Sequence[Call],
+    rules: Rules,
+    outcome: Outcome,
+    positions: Sequence[StoredPosition],
+    *,
+    again: bool,
 ) -> None:
     # 1. What is slow, before the lock. What this attempt sees counts only if it is committed.
     seen = Outcome()
     by_key = {call_key(call.call_id): call for call in calls}
-    pending = _pending(sink.read(list(by_key)), by_key, rules, seen)
+    pending = _pending(sink.read(list(by_key)), by_key, rules, seen, again=again)
     if pending or positions:
         # 2.
         with sink.begin() as transaction:
@@ -218,7 +229,7 @@ def _write_once(
             if moved:
                 for key in moved:
                     del pending[key]
-                pending |= _pending(transaction.read(list(moved)), moved, rules, seen)
+                pending |= _pending(transaction.read(list(moved)), moved, rules, seen, again=again)
             # 4. to 8.
             transaction.write([_change(key, item) for key, item in pending.items()], positions)
         outcome.inserted += transaction.effect.inserted
@@ -241,9 +252,9 @@ def _merged(calls: Sequence[Call]) -> list[Call]:
 
 
 def _pending(
-    stored: dict[bytes, StoredCall], calls: dict[bytes, Call], rules: Rules, seen: Outcome
+    stored: dict[bytes, StoredCall], calls: dict[bytes, Call], rules: Rules, seen: Outcome, *, again: bool
 ) -> dict[bytes, _Pending]:
-    """Step 1 for calls by their CallKeys: those that bring new facts, joined, derived and compressed."""
+    """Step 1 for calls by their CallKeys: those that are to be written, joined, derived and compressed."""
     pending: dict[bytes, _Pending] = {}
     for key, call in calls.items():
         before = stored.get(key)
@@ -259,9 +270,12 @@ def _pending(
                 seen.damaged[key] = Damaged(key.hex(), str(error))
                 continue
             packed = bytes(joined)
-            if packed == old:
+            if packed == old and not again:
                 seen.unchanged += 1
                 continue
+        elif again:
+            # Purged meanwhile.
+            continue
         else:
             packed = bytes(joined)
         pending[key] = _Pending(joined, _compressed(packed), sessions(joined, rules, seen.counts), before)

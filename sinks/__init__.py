@@ -3,6 +3,7 @@
 >>> from sipcdr.sinks import Sink
 """
 
+from ._address import without_secrets
 from ._administration import check, current, ddl, upgrade
 from ._errors import (
     SinkAddress,
@@ -15,8 +16,8 @@ from ._errors import (
     SinkUnavailable,
     SinkUnusable,
 )
-from ._output import SESSION_COLUMNS, TIME_COLUMNS, Session, session_of
-from ._records import Change, SessionKey, StoredCall, StoredKey, StoredPosition
+from ._output import SESSION_COLUMNS, TIME_COLUMNS, Session, Value, session_of
+from ._records import Change, SessionKey, StoredCall, StoredKey, StoredPosition, replaced
 from ._retention import Numbered, Purged, Upkeep
 from ._sink import Sink
 from ._transaction import Effect, Transaction
@@ -45,9 +46,12 @@ __all__ = [
     "StoredPosition",
     "Transaction",
     "Upkeep",
+    "Value",
     "check",
     "current",
     "ddl",
+    "replaced",
     "session_of",
     "upgrade",
+    "without_secrets",
 ]

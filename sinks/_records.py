@@ -73,6 +73,17 @@ class StoredPosition(msgspec.Struct, frozen=True):
     epoch: int = 0
 
 
+def replaced(keys: Sequence[StoredKey], tags: TagPair, invite_time: int) -> SessionKey | None:
+    """The session that a Replaces with these tags names, of its target's sessions as they are stored.
+
+    Of those that answer to the tags the last that began no later than the referring INVITE, in microseconds UTC, else
+    the first.
+    """
+    answering = [key for key in keys if tags in key.pairs]
+    earlier = [key for key in answering if key.invite_time <= invite_time]
+    return earlier[-1].key if earlier else answering[0].key if answering else None
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode_keys = msgspec.msgpack.Decoder(tuple[StoredKey, ...]).decode
 _decode_tags = msgspec.msgpack.Decoder(tuple[bytes, bytes]).decode

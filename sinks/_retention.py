@@ -6,6 +6,7 @@ All in bounded transactions under the writers' lock, so that a daemon goes on be
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -17,7 +18,7 @@ from ._records import StoredCall, unpacked_keys
 from ._statements import LOOKUPS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from ._dialect import Dialect
@@ -173,22 +174,37 @@ class Upkeep:
         Raises SinkLocked, without waiting, while a writer is at work.
         """
         statements = self._statements
+        with self._alone() as connection:
+            unused = _unused_lookups(connection, statements.tables)
+            for name, ids in unused.items():
+                if ids:
+                    statements.dialect.run(connection, statements.delete_lookups[name], [(number,) for number in ids])
+            stale = sa.update(self._positions).where(*_lock(self._positions))
+            connection.execute(stale.values(Epoch=self._positions.c.Epoch + 1))
+        return {name: len(ids) for name, ids in unused.items()}
+
+    def raise_if_busy(self) -> None:
+        """Raise SinkLocked if a writer is at work."""
+        with self._alone():
+            pass
+
+    @contextmanager
+    def _alone(self) -> Iterator[sa.Connection]:
+        """A transaction with the writers' lock, which isn't waited for."""
         engine = self._engine.execution_options(**{WRITES: True, AT_ONCE: True})
         with self._errors(), engine.connect() as connection:
             try:
                 with connection.begin():
-                    _lock_at_once(connection, self._positions)
-                    unused = _unused_lookups(connection, statements.tables)
-                    for name, ids in unused.items():
-                        if ids:
-                            rows = [(number,) for number in ids]
-                            statements.dialect.run(connection, statements.delete_lookups[name], rows)
-                    stale = sa.update(self._positions).where(*_lock(self._positions))
-                    connection.execute(stale.values(Epoch=self._positions.c.Epoch + 1))
+                    connection.execute(
+                        sa.select(self._positions.c.Position)
+                        .where(*_lock(self._positions))
+                        .with_for_update(nowait=True)
+                        .with_hint(self._positions, "WITH (UPDLOCK, NOWAIT)", "mssql")
+                    )
+                    yield connection
             finally:
                 # It doesn't wait for locks, which who takes it next wouldn't expect.
                 connection.invalidate()
-        return {name: len(ids) for name, ids in unused.items()}
 
     def calls(self, after: int, upto: int, *, since: int | None, most: int) -> list[Numbered]:
         """The next stored calls, at most `most`, with numbers up to `upto`, whose last fact isn't before `since`."""
@@ -217,16 +233,6 @@ class Upkeep:
 def _lock(positions: sa.Table) -> tuple[sa.ColumnElement[bool], ...]:
     """The row of the writers' lock."""
     return (positions.c.Source == "", positions.c.Partition == "")
-
-
-def _lock_at_once(connection: sa.Connection, positions: sa.Table) -> None:
-    """Take the writers' lock if nobody has it; an error of the database says that somebody does."""
-    connection.execute(
-        sa.select(positions.c.Position)
-        .where(*_lock(positions))
-        .with_for_update(nowait=True)
-        .with_hint(positions, "WITH (UPDLOCK, NOWAIT)", "mssql")
-    )
 
 
 def _unused_lookups(connection: sa.Connection, tables: Mapping[str, sa.Table]) -> dict[str, list[int]]:

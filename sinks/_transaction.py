@@ -20,6 +20,7 @@ from ._records import (
     StoredPosition,
     packed_keys,
     packed_tags,
+    replaced,
     unpacked_keys,
     unpacked_tags,
 )
@@ -266,7 +267,9 @@ class Transaction:
             stored[bytes(target)] = unpacked_keys(packed) or ()
         resolved = []
         for reference in references.values():
-            dialog = _replaced(stored.get(reference.target, ()), reference)
+            dialog = None
+            if reference.tags is not None:
+                dialog = replaced(stored.get(reference.target, ()), reference.tags, reference.invite_time)
             resolved.append(((None, None) if dialog is None else self._bound(dialog)) + self._bound(reference.key))
         # A session that somebody deleted by hand may have left its reference: that isn't this batch's fault.
         self._run(self._statements.resolve, resolved)
@@ -310,13 +313,6 @@ _NO_KEY: Final = SessionKey(0, 0)
 
 def _by_time_and_id(item: tuple[int, bytes, list[SessionKey], int]) -> tuple[int, bytes]:
     return item[:2]
-
-
-def _replaced(keys: tuple[StoredKey, ...], reference: _Reference) -> SessionKey | None:
-    """Of the sessions that answer to the tags the last that began no later than the reference, else the first."""
-    answering = [key for key in keys if reference.tags in key.pairs]
-    earlier = [key for key in answering if key.invite_time <= reference.invite_time]
-    return earlier[-1].key if earlier else answering[0].key if answering else None
 
 
 def read_calls(connection: sa.Connection, statements: Statements, keys: Iterable[bytes]) -> dict[bytes, StoredCall]:
