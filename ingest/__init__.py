@@ -8,6 +8,7 @@
 from ._carried import Carried, packets
 from ._envelope import Names
 from ._errors import IngestError, NotACapture, ReaderUnavailable, SourceRefused, SourceUnavailable
+from ._hep import encode as encode_hep
 from ._inputs import Inputs
 from ._kafka import Consumer, KafkaSettings, Lost, Partition, Polled, open_consumer
 from ._limits import Limits
@@ -43,6 +44,7 @@ __all__ = [
     "SourceUnavailable",
     "Tally",
     "Values",
+    "encode_hep",
     "is_start_line",
     "open_consumer",
     "packets",
