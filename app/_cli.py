@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ._cli_calls import COMMANDS
+from . import _cli_calls, _cli_daemon
 from ._status import ALL_READ, INTERRUPTED, say
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def main() -> None:
     """Turn SIP signalling into call detail records (Skype for Business CDR schema)."""
 
 
-for _command in COMMANDS:
+for _command in (*_cli_calls.COMMANDS, *_cli_daemon.COMMANDS):
     main.add_command(_command)
 
 
