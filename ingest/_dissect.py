@@ -106,6 +106,9 @@ class Dissector:
         time = self.last_time
         for number, time, link, frame in records:
             if link != link_type:
+                if link < 0:  # nothing yet
+                    yield self.take()
+                    continue
                 link_type = link
                 offsets = _FAST.get(link, _RAW)
                 unpack, ip = offsets.unpack, offsets.ip

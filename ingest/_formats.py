@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ._tally import Tally
 
 # Formats that only Wireshark reads. ERF has nothing that it begins with.
-_WIRESHARKS: Final = (b"snoop\0", b"GMBU", b"RTSS")
+_WIRESHARKS: Final = {b"snoop\0": "a snoop", b"GMBU": "a Network Monitor", b"RTSS": "a Network Monitor"}
 _WIRESHARKS_SUFFIX: Final = ".erf"
 
 Reader = Callable[["Window", "Tally", "Limits"], Iterator[_pcap.Record]]
@@ -25,17 +25,8 @@ READERS: Final[dict[bytes, Reader]] = {
 }
 
 _OTHERS: Final = (
-    (b"\x1f\x8b", "a gzip file"),
-    (b"\x28\xb5\x2f\xfd", "a zstd file"),
-    (b"PK\x03\x04", "a zip file"),
     (b"BZh", "a bzip2 file"),
     (b"\xfd7zXZ", "an xz file"),
-    (b"\x04\x22\x4d\x18", "an lz4 file"),
-    (b"snoop\0", "a snoop capture"),
-    (b"GMBU", "a Network Monitor capture"),
-    (b"RTSS", "a Network Monitor capture"),
-    (b"\x34\xcd\xb2\xa1", "a modified pcap file (Kuznetsov)"),
-    (b"\xa1\xb2\xcd\x34", "a modified pcap file (Kuznetsov)"),
     (b"%PDF", "a PDF file"),
     (b"SQLite format 3", "an SQLite database"),
     (b"\x7fELF", "a program"),
@@ -44,21 +35,25 @@ _OTHERS: Final = (
 
 def is_wiresharks(name: str, head: bytes) -> bool:
     """Whether a file, by its first bytes or its name, is a capture that only Wireshark reads."""
-    return head.startswith(_WIRESHARKS) or name.lower().endswith(_WIRESHARKS_SUFFIX)
+    return head.startswith(tuple(_WIRESHARKS)) or name.lower().endswith(_WIRESHARKS_SUFFIX)
 
 
 def records(window: Window, tally: Tally, limits: Limits) -> Iterator[_pcap.Record]:
     """The frames of a source, whatever its format. Raises NotACapture, OSError."""
     window.fill(0, 16)
     head = window.data[:16]
-    if not head:
-        raise NotACapture("empty file")
+    name = window.source.name
+    if not head or (len(head) < 4 and window.source.damage):
+        raise NotACapture(window.source.damage or "empty file")
     reader = READERS.get(head[:4])
     if reader is not None:
         return reader(window, tally, limits)
-    for magic, name in _OTHERS:
+    for magic, what in _OTHERS:
         if head.startswith(magic):
-            raise NotACapture(f"{name}, not a capture (pcap or pcapng)")
+            raise NotACapture(f"{what}, not a capture (pcap or pcapng)")
+    if is_wiresharks(name, head):
+        what = next((what for magic, what in _WIRESHARKS.items() if head.startswith(magic)), "an ERF")
+        raise NotACapture(f"{what} capture, which is read by --reader pyshark only")
     if all(byte in b"\t\r\n\x1b" or 32 <= byte < 127 for byte in head):
         raise NotACapture("text, not a capture (pcap or pcapng)")
     raise NotACapture(f"not a capture (pcap or pcapng): begins with {head[:4].hex(' ')}")

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import glob
 import heapq
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
+from ._containers import captures
 from ._dissect import BATCH, Dissector
 from ._errors import NotACapture, ReaderUnavailable
 from ._formats import is_wiresharks, records
 from ._layers import LINK_TYPES, link_type_named
 from ._limits import Limits
 from ._pyshark import Shark, SharkOptions
-from ._source import STANDARD_INPUT, Source, Window, open_source
+from ._source import PAUSE, STANDARD_INPUT, Window, open_source
 from ._tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from sipcdr.builder import SipMessage
+
+    from ._source import Grows, Source
 
 Reader = Literal["auto", "python", "pyshark"]
 
@@ -42,6 +46,8 @@ class Inputs:
     reader: `python` is the own reader, `pyshark` Wireshark's. `auto` takes Wireshark's for all files where `shark` says
     anything, else for those of a format or, in their first frame, of a link type that only Wireshark knows.
     esp_null: look into ESP for packets without a cipher.
+    follow: read on as files grow, until each is gone or `stop` is called, with empty batches while nothing comes. They
+    are then read by the own reader, side by side without regard to time, and not if they are packed.
     files: the files that the paths name, in their order.
     total_bytes: their sizes together, None with standard input.
 
@@ -57,6 +63,7 @@ class Inputs:
         reader: Reader = "auto",
         shark: SharkOptions = _NOTHING,
         esp_null: bool = False,
+        follow: bool = False,
     ) -> None:
         if reader == "python" and shark:
             raise ReaderUnavailable("key logs, decode-as rules and display filters are for the reader pyshark")
@@ -66,6 +73,8 @@ class Inputs:
         self._tally = tally
         self._limits = limits
         self._esp_null = esp_null
+        self._follow = follow
+        self._stopped = False
         self._done = 0
         self._open: list[_Capture] = []
         self._idle: list[Dissector] = []
@@ -80,10 +89,44 @@ class Inputs:
     def __iter__(self) -> Iterator[list[SipMessage]]:
         """The messages in batches, roughly in the order of time. Files and programs are closed with the iteration."""
         try:
-            yield from self._merged()
+            yield from self._followed() if self._follow else self._merged()
         finally:
             for capture in self._open:
                 capture.close()
+
+    def stop(self) -> None:
+        """Follow files no longer: what they hold now is the end."""
+        self._stopped = True
+
+    def _followed(self) -> Iterator[list[SipMessage]]:
+        for name in self.files[self._limits.files :]:
+            self._tally.problem(name, 0, 0, f"more than {self._limits.files} files can't be followed")
+        for name in self.files[: self._limits.files]:
+            self._start(_Capture(name, _AT_ONCE, None))
+        while self._open:
+            quiet = True
+            for capture in list(self._open):
+                batch = capture.following()
+                if capture.ended:
+                    self._close(capture)
+                elif batch:
+                    quiet = False
+                    yield batch
+            if quiet and self._open:
+                yield []
+                time.sleep(PAUSE)
+        yield [message for dissector in self._idle for message in dissector.finish()]
+        self._idle.clear()
+
+    def _grows(self, name: str, source: Source) -> bool:
+        """Whether a followed file may still grow: it is where it was, and wasn't written anew."""
+        if self._stopped:
+            return False
+        try:
+            status = Path(name).stat()
+        except OSError:
+            return False
+        return source.is_same(status)
 
     def _merged(self) -> Iterator[list[SipMessage]]:
         # By the time of the next message, of an unopened file by that of its first frame.
@@ -129,12 +172,18 @@ class Inputs:
         try:
             source = open_source(name)
             try:
-                window = Window(source)
-                # What is odd there is noted when the file is read.
-                first = next(records(window, Tally(), self._limits), None)
+                for stream in captures(source, self._limits):
+                    window = Window(stream)
+                    # What is odd there is noted when the file is read.
+                    first = next(records(window, Tally(), self._limits), None)
+                    break
+                else:
+                    raise NotACapture("no file in this archive")
             finally:
                 source.close()
         except (NotACapture, OSError) as error:
+            if window is not None and window.source.name != name:  # of several in an archive
+                return _Capture(name, _AT_ONCE, self._shark)
             head = window.data[:16] if window is not None else b""
             shark = self._shark or self._ask(is_wiresharks(name, head))
             if shark is not None:
@@ -175,7 +224,8 @@ class Inputs:
             dissector.source = capture.name
         else:
             dissector = Dissector(capture.name, self._tally, self._limits, esp_null=self._esp_null)
-        capture.open(dissector, self._tally, self._limits)
+        follows = self._follow and Path(capture.name).is_file()
+        capture.open(dissector, self._tally, self._limits, self._grows if follows else None)
 
     def _close(self, capture: _Capture) -> None:
         self._open.remove(capture)
@@ -202,11 +252,11 @@ class _Capture:
         self._messages: list[SipMessage] = []
         self._at = 0
 
-    def open(self, dissector: Dissector, tally: Tally, limits: Limits) -> None:
+    def open(self, dissector: Dissector, tally: Tally, limits: Limits, grows: Grows | None) -> None:
         """Begin to read, into that dissector."""
         self.opened = True
         self.dissector = dissector
-        self._batches = self._read(dissector, tally, limits)
+        self._batches = self._read(dissector, tally, limits, grows)
 
     def open_by(self, shark: Shark, tally: Tally, limits: Limits) -> None:
         """Begin to let Wireshark read."""
@@ -217,6 +267,12 @@ class _Capture:
         """Read no more."""
         if self._batches:
             self._batches.close()
+
+    def following(self) -> list[SipMessage]:
+        """The messages that come next in a file that is followed; none if there are none now."""
+        batch = next(self._batches, None) if self._batches else None
+        self.ended = batch is None
+        return batch or []
 
     def next_time(self) -> int:
         """The time of the next message; later than any when there is none."""
@@ -240,15 +296,22 @@ class _Capture:
         self._at = at
         return messages[start:at] if start or at < len(messages) else messages
 
-    def _read(self, dissector: Dissector, tally: Tally, limits: Limits) -> Generator[list[SipMessage]]:
+    def _read(
+        self, dissector: Dissector, tally: Tally, limits: Limits, grows: Grows | None
+    ) -> Generator[list[SipMessage]]:
         source: Source | None = None
         try:
-            source = open_source(self.name)
-            for batch in dissector.feed(records(Window(source), tally, limits)):
-                self._count(source, tally)
-                yield batch
-            yield dissector.take()
-        except (NotACapture, OSError) as error:
+            source = open_source(self.name, grows)
+            for stream in captures(source, limits):
+                dissector.source = stream.name
+                try:
+                    for batch in dissector.feed(records(Window(stream), tally, limits)):
+                        self._count(source, tally)
+                        yield batch
+                except NotACapture as error:
+                    tally.problem(stream.name, 0, 0, str(error))
+                yield dissector.take()
+        except OSError as error:
             tally.problem(self.name, 0, 0 if source is None else source.taken, _reason(error))
             yield dissector.take()
         finally:

@@ -14,9 +14,9 @@ class Limits(msgspec.Struct, frozen=True):
     packet: what a record of a capture may claim to hold; more is damage.
     block: the same for a pcapng block.
     layers: headers around a payload, tunnels included.
-    fragments: all IP fragments that wait for others.
+    fragments: all IP fragments that wait for others, 256 a fragment included.
     parts: fragments of one datagram.
-    fragmented: datagrams that wait for fragments.
+    fragmented: datagrams that wait for fragments; four times as many parts of whole ones are known again.
     fragment_wait: how long they do (RFC 8200 section 4.5 says 60 s; RFC 791 15 s).
     stream: what one direction of a TCP connection holds back, 128 a segment included.
     streams: directions of TCP connections that are known at a time.
@@ -27,6 +27,8 @@ class Limits(msgspec.Struct, frozen=True):
     line: a start line of SIP over TCP.
     foreign: what a connection may carry without SIP before it is taken for something else.
     files: captures open at a time.
+    containers: archives and compressed files around a capture.
+    unpacked, ratio: what a file may unpack to: so many bytes, and so many times what was read of it.
     value: a Kafka value that isn't raw SIP but has it inside.
     """
 
@@ -48,4 +50,7 @@ class Limits(msgspec.Struct, frozen=True):
     line: int = 8 * 1024
     foreign: int = 64 * 1024
     files: int = 100
+    containers: int = 4
+    unpacked: int = 64 * 1024 * 1024
+    ratio: int = 200
     value: int = 1024 * 1024

@@ -1,4 +1,7 @@
-"""Reads pcap files (https://datatracker.ietf.org/doc/draft-ietf-opsawg-pcap/): both byte orders, µs and ns."""
+"""Reads pcap files (https://datatracker.ietf.org/doc/draft-ietf-opsawg-pcap/): both byte orders, µs and ns.
+
+Kuznetsov's modified form has 8 bytes more in front of each frame: interface, protocol, packet type.
+"""
 
 from __future__ import annotations
 
@@ -19,16 +22,20 @@ if TYPE_CHECKING:
 Record = tuple[int, int, int, bytes]
 """A frame of a capture: its number from 1, time in microseconds UTC, link type, and bytes as captured."""
 
-_FILE_HEADER: Final = 24
-_HEADER: Final = 16
+NOTHING_YET: Final[Record] = (0, 0, -1, b"")
+"""No frame, but a sign that there is none now in a file that grows."""
 
-MAGIC: Final[dict[bytes, tuple[str, int]]] = {
-    b"\xd4\xc3\xb2\xa1": ("<", 1),
-    b"\xa1\xb2\xc3\xd4": (">", 1),
-    b"\x4d\x3c\xb2\xa1": ("<", 1000),
-    b"\xa1\xb2\x3c\x4d": (">", 1000),
+_FILE_HEADER: Final = 24
+
+MAGIC: Final[dict[bytes, tuple[str, int, int]]] = {
+    b"\xd4\xc3\xb2\xa1": ("<", 1, 16),
+    b"\xa1\xb2\xc3\xd4": (">", 1, 16),
+    b"\x4d\x3c\xb2\xa1": ("<", 1000, 16),
+    b"\xa1\xb2\x3c\x4d": (">", 1000, 16),
+    b"\x34\xcd\xb2\xa1": ("<", 1, 24),
+    b"\xa1\xb2\xcd\x34": (">", 1, 24),
 }
-"""First four bytes of a file: byte order, and what divides the fraction of a second to make microseconds."""
+"""First four bytes: byte order, what divides the fraction of a second to make microseconds, bytes before a frame."""
 
 
 def records(window: Window, tally: Tally, limits: Limits) -> Iterator[Record]:
@@ -40,8 +47,8 @@ def records(window: Window, tally: Tally, limits: Limits) -> Iterator[Record]:
     window.fill(0, _FILE_HEADER)
     data = window.data
     if len(data) < _FILE_HEADER:
-        raise NotACapture("a pcap file that ends inside its header")
-    order, divisor = MAGIC[data[:4]]
+        raise NotACapture(window.source.damage or "a pcap file that ends inside its header")
+    order, divisor, header = MAGIC[data[:4]]
     (link_type,) = struct.unpack_from(order + "I", data, 20)
     # The upper half of the field says how long the frame check sequence is; IP's own length leaves it out.
     link_type &= 0xFFFF
@@ -53,7 +60,7 @@ def records(window: Window, tally: Tally, limits: Limits) -> Iterator[Record]:
     size = len(data)
     while True:
         damage = ""
-        start = at + _HEADER
+        start = at + header
         if start <= size:
             seconds, fraction, captured, wire = unpack(data, at)
             end = start + captured
@@ -74,19 +81,26 @@ def records(window: Window, tally: Tally, limits: Limits) -> Iterator[Record]:
                 data = window.move(at)
                 at = 0
                 size = len(data)
+                if window.waits:
+                    yield NOTHING_YET
                 continue
-            if at == size:
+            damage = window.source.damage
+            # What is cut off a file that was followed is still being written.
+            if (at == size and not damage) or window.source.grows:
                 return
-            damage = "the file ends inside a record"
+            damage = damage or "the file ends inside a record"
         tally.problem(name, number + 1, window.base + at, damage)
-        at = _next_record(window, at, order, divisor, previous, longest)
+        at = _next_record(window, at, order, divisor, header, previous, longest)
         if at < 0:
+            broken = window.source.damage
+            if broken and broken != damage:
+                tally.problem(name, number + 1, window.base + len(window.data), broken)
             return
         data = window.data
         size = len(data)
 
 
-def _next_record(window: Window, at: int, order: str, divisor: int, seconds: int, longest: int) -> int:
+def _next_record(window: Window, at: int, order: str, divisor: int, header: int, seconds: int, longest: int) -> int:
     """Where in `window` the next record begins that looks like one, or -1.
 
     A record does if its lengths and time fit and another such one, or the end of the file, stands behind it.
@@ -98,17 +112,17 @@ def _next_record(window: Window, at: int, order: str, divisor: int, seconds: int
         """Where the record at `at` ends, 0 if it can't be one."""
         then, fraction, captured, wire = unpack(data, at)
         good = 0 < captured <= longest and captured <= wire <= _LONGEST and fraction < 1_000_000 * divisor
-        return at + _HEADER + captured if good and (not seconds or abs(then - seconds) < 86_400) else 0
+        return at + header + captured if good and (not seconds or abs(then - seconds) < 86_400) else 0
 
     while True:
         window.fill(at, CHUNK)
         data = window.data
         size = len(data)
         # A candidate can be judged if all of it and the header behind it are there.
-        last = size - _HEADER if window.ended else size - longest - 2 * _HEADER
+        last = size - header if window.ended else size - longest - 2 * header
         for candidate in _candidates(data, 1, last, order, seconds):
             end = fits(candidate)
-            if end and ((end == size and window.ended) or (end + _HEADER <= size and fits(end))):
+            if end and ((end == size and window.ended) or (end + header <= size and fits(end))):
                 return candidate
         if window.ended or not seconds:
             return -1

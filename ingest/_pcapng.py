@@ -10,6 +10,7 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from ._errors import NotACapture
+from ._pcap import NOTHING_YET
 from ._source import CHUNK
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def records(window: Window, tally: Tally, limits: Limits) -> Iterator[Record]:
     window.fill(0, 28)
     data = window.data
     if data[8:12] not in _ORDERS:
-        raise NotACapture("a pcapng file whose byte order mark is damaged")
+        raise NotACapture(window.source.damage or "a pcapng file whose byte order mark is damaged")
     section = _Section(_ORDERS[data[8:12]])
     name = window.source.name
     number = counted = time = at = 0
@@ -121,13 +122,20 @@ def records(window: Window, tally: Tally, limits: Limits) -> Iterator[Record]:
                 data = window.move(at)
                 at = 0
                 size = len(data)
+                if window.waits:
+                    yield NOTHING_YET
                 continue
-            if at == size:
+            damage = window.source.damage
+            # What is cut off a file that was followed is still being written.
+            if (at == size and not damage) or window.source.grows:
                 return
-            damage = "the file ends inside a block"
+            damage = damage or "the file ends inside a block"
         tally.problem(name, number + 1, window.base + at, damage)
         at = _next_block(window, at, section.order, limits)
         if at < 0:
+            broken = window.source.damage
+            if broken and broken != damage:
+                tally.problem(name, number + 1, window.base + len(window.data), broken)
             return
         data = window.data
         size = len(data)

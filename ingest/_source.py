@@ -1,29 +1,44 @@
-"""A capture's bytes, read once from front to back in large pieces.
-
-A container (a compressed file, say) finds its room in `open_source`: it is another object with `read`.
-"""
+"""A capture's bytes, read once from front to back in large pieces. What is packed is unpacked by `_containers`."""
 
 from __future__ import annotations
 
+import os
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from io import BufferedReader
 
+    from ._containers import Stream
+
 CHUNK: Final = 1 << 20
 STANDARD_INPUT: Final = "-"
+PAUSE: Final = 0.1
+"""Seconds between looks at a file that grows."""
+
+
+Grows = Callable[[str, "Source"], bool]
 
 
 class Source:
-    """An open input: its name as messages show it, and how many bytes were read of it."""
+    """An open input: its name as messages show it, and how many bytes were read of it.
 
-    __slots__ = ("_file", "_read", "name", "taken")
+    grows: asked whether more may come where the file ends now; without it nothing does.
+    """
 
-    def __init__(self, name: str, file: BufferedReader) -> None:
+    __slots__ = ("_ask", "_file", "_read", "grows", "name", "taken")
+
+    damage = ""
+    """A file ends where it ends."""
+
+    def __init__(self, name: str, file: BufferedReader, grows: Grows | None = None) -> None:
         self.name = name
         self.taken = 0
+        self.grows = grows is not None
+        self._ask = grows
         self._file = file
         # Of a pipe, what is there: a capture may still be running at its other end.
         self._read = file.read1
@@ -34,29 +49,43 @@ class Source:
         self.taken += len(data)
         return data
 
+    @property
+    def waits(self) -> bool:
+        """Whether more may come, though there is nothing now."""
+        return self._ask is not None and self._ask(self.name, self)
+
+    def is_same(self, status: os.stat_result) -> bool:
+        """Whether that is this file, and not cut to less than was read of it."""
+        own = os.fstat(self._file.fileno())
+        return (own.st_dev, own.st_ino) == (status.st_dev, status.st_ino) and status.st_size >= self.taken
+
     def close(self) -> None:
         """Close the file; standard input stays open."""
         if self.name != STANDARD_INPUT:
             self._file.close()
 
 
-def open_source(name: str) -> Source:
+def open_source(name: str, grows: Grows | None = None) -> Source:
     """Open a file, or standard input for "-". Raises OSError."""
     if name == STANDARD_INPUT:
         return Source(name, sys.stdin.buffer)  # type: ignore[arg-type]
-    return Source(name, Path(name).open("rb"))
+    return Source(name, Path(name).open("rb"), grows)
 
 
 class Window:
-    """A piece of a source that moves over it: `data` begins at byte `base`."""
+    """A piece of a source that moves over it: `data` begins at byte `base`.
 
-    __slots__ = ("base", "data", "ended", "source")
+    waits: nothing came the last time, but may yet.
+    """
 
-    def __init__(self, source: Source) -> None:
+    __slots__ = ("base", "data", "ended", "source", "waits")
+
+    def __init__(self, source: Source | Stream) -> None:
         self.source = source
         self.data = b""
         self.base = 0
         self.ended = False
+        self.waits = False
 
     def move(self, at: int) -> bytes:
         """Drop what stands before `at` and read more behind; gives the new `data`, in which `at` is 0.
@@ -64,7 +93,8 @@ class Window:
         `ended` is set when there was nothing more.
         """
         more = self.source.read(CHUNK)
-        self.ended = not more
+        self.waits = not more and self.source.waits
+        self.ended = not more and not self.waits
         self.data = self.data[at:] + more
         self.base += at
         return self.data
@@ -74,3 +104,5 @@ class Window:
         self.move(at)
         while not self.ended and len(self.data) < size:
             self.move(0)
+            if self.waits:
+                time.sleep(PAUSE)
