@@ -66,7 +66,7 @@ def _table(inspector: sa.Inspector, name: str, table: sa.Table, *, ours: bool) -
         yield f"table {name}: engine {engine} has no transactions: ALTER TABLE {name} ENGINE = InnoDB"
     found = {column["name"].lower(): column for column in inspector.get_columns(name)}
     for column in table.c:
-        there = found.pop(column.name.lower(), None)
+        there = found.pop(_folded(column.name), None)
         if there is None:
             yield f"missing: column {column.name} of {name}"
         else:
@@ -79,12 +79,12 @@ def _table(inspector: sa.Inspector, name: str, table: sa.Table, *, ours: bool) -
         [each.lower() for each in constraint["column_names"]] for constraint in inspector.get_unique_constraints(name)
     ]
     for index in sorted(table.indexes, key=lambda each: str(each.name)):
-        columns = [column.name.lower() for column in index.columns]
+        columns = [_folded(column.name) for column in index.columns]
         # Any index that begins with them serves as well; and how Microsoft's tables are unique is theirs.
         if not any(each[: len(columns)] == columns for each in indexed):
             yield f"missing: index on {', '.join(column.name for column in index.columns)} of {name}"
     key = [each.lower() for each in inspector.get_pk_constraint(name)["constrained_columns"]]
-    if key != [column.name.lower() for column in table.primary_key] and (ours or not key):
+    if key != [_folded(column.name) for column in table.primary_key] and (ours or not key):
         yield f"table {name}: its primary key is {', '.join(key) or 'missing'}"
 
 
@@ -100,6 +100,11 @@ def _column(dialect: sa.Dialect, where: str, found: ReflectedColumn, column: sa.
     collation, wanted = (getattr(type_, "collation", None) for type_ in (found["type"], expected))
     if collation and wanted and collation.lower() != wanted.lower():
         yield f"{where}: collation {collation}, expected {wanted}"
+
+
+def _folded(name: str) -> str:
+    """A name without its case; one that is quoted is a str that keeps it."""
+    return str(name).lower()
 
 
 def _family(text: str) -> str:
@@ -193,7 +198,8 @@ def _keys(connection: sa.Connection, whole: Mapping[str, sa.Table], dialect: Dia
         for some in (listed[at : at + CHUNK] for at in range(0, len(listed), CHUNK)):
             condition = sa.or_(
                 *(
-                    (details.c.SessionIdTime == dialect.time_of(time)) & (details.c.SessionIdSeq == seq)
+                    (details.c.SessionIdTime == sa.literal(dialect.time_of(time), details.c.SessionIdTime.type))
+                    & (details.c.SessionIdSeq == seq)
                     for time, seq in some
                 )
             )

@@ -99,7 +99,7 @@ class _Calls:
             c.CallNumber > after, c.CallNumber <= upto
         )
         if since is not None:
-            chosen = chosen.where(c.LastTime >= self._dialect.time_of(since))
+            chosen = chosen.where(c.LastTime >= self._time(since))
         return [
             Numbered(number, StoredCall(bytes(key), version, bytes(facts), unpacked_keys(bytes(packed))))
             for number, key, version, facts, packed in connection.execute(chosen.order_by(c.CallNumber).limit(most))
@@ -111,7 +111,11 @@ class _Calls:
 
     def _are_old(self, before: int, *, with_facts: bool) -> list[sa.ColumnElement[bool]]:
         c = self._calls.c
-        return [c.LastTime < self._dialect.time_of(before), *([c.Facts != b""] if with_facts else [])]
+        return [c.LastTime < self._time(before), *([c.Facts != b""] if with_facts else [])]
+
+    def _time(self, time: int) -> sa.ColumnElement[Any]:
+        """A time as LastTime has it; without the type PostgreSQL would be given a text."""
+        return sa.literal(self._dialect.time_of(time), self._calls.c.LastTime.type)
 
 
 class Upkeep:
