@@ -7,18 +7,18 @@ import ssl
 import subprocess
 import time
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from sipcdr.ingest import HepListener, ListenSettings, Record, SourceRefused, SourceUnavailable, Tally, Values
+from sipcdr.ingest import HepListener, Inputs, ListenSettings, Record, SourceRefused, SourceUnavailable, Tally, Values
 from sipcdr.ingest._hep import encode
 from tests.tools import program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 SIP = (
     b"BYE sip:ben@example.com SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK1\r\n"
@@ -177,6 +177,20 @@ def test_a_full_buffer_makes_streams_wait() -> None:
             found += take(listener, 1000 - len(found))
     assert held
     assert calls(found) == list(range(1000))
+
+
+def test_what_sngrep_sends_is_what_it_read() -> None:
+    """Times, addresses and bytes of a capture that sngrep reads and sends as HEP3."""
+    capture = str(Path(__file__).parents[2] / "fixtures" / "answered.pcap")
+    expected = [message for batch in Inputs([capture], tally=Tally()) for message in batch]
+    with listening("udp://127.0.0.1:0") as (listener, (host, port)):
+        command = [program("sngrep"), "-N", "-q", "-I", capture, "-H", f"udp:{host}:{port}"]
+        subprocess.run(command, check=True, capture_output=True, timeout=30)
+        found, poison = Values(Tally()).messages(take(listener, len(expected)), "hep")
+    assert poison == []
+    assert [(m.time, m.source, m.destination, m.transport, m.raw) for m in found] == [
+        (m.time, m.source, m.destination, m.transport, m.raw) for m in expected
+    ]
 
 
 @pytest.fixture(scope="module")
