@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ._packet import Packet
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 Key = tuple[bytes, bytes, int, int]
 """Source, destination, protocol, identification."""
+_OVERHEAD: Final = 256
+"""What a part takes beside its bytes."""
 
 
 class _Datagram:
@@ -43,6 +45,10 @@ class _Datagram:
                     break
         return b"".join(found), reached == self.length
 
+    def hashes(self) -> frozenset[int]:
+        """What tells copies of its parts."""
+        return frozenset(hash((offset, data)) for offset, (data, _) in self.parts.items())
+
 
 class Fragments:
     """Holds fragments until their datagram is whole, by capture time not for ever, and within bounds.
@@ -56,6 +62,9 @@ class Fragments:
         self.lost: list[tuple[int, Packet]] = []
         self._held = 0
         self._datagrams: dict[Key, _Datagram] = {}
+        # Those that became whole, the oldest first: hashes of their parts.
+        self._joined: dict[Key, frozenset[int]] = {}
+        self._joined_parts = 0
 
     def join(self, packet: Packet, protocol: int, identification: int, offset: int, more: bool) -> bool:
         """Take in a fragment; when it was the last one missing, the packet becomes the whole datagram.
@@ -80,11 +89,12 @@ class Fragments:
             datagram.parts[offset] = (data, end)
             added = len(data) - (len(known[0]) if known else 0)
             datagram.held += added
-            self._held += added
+            self._held += added + (0 if known else _OVERHEAD)
         if datagram.length >= 0 and datagram.held >= datagram.length:
             content, whole = datagram.content()
             if whole:
                 self._forget(key)
+                self._remember(key, datagram)
                 _become(packet, datagram, content, len(content))
                 return True
         where = (packet.position.source, packet.position.number)
@@ -110,11 +120,22 @@ class Fragments:
 
     def _forget(self, key: Key) -> _Datagram:
         datagram = self._datagrams.pop(key)
-        self._held -= datagram.held
+        self._held -= datagram.held + len(datagram.parts) * _OVERHEAD
         return datagram
+
+    def _remember(self, key: Key, datagram: _Datagram) -> None:
+        joined = self._joined
+        hashes = datagram.hashes()
+        self._joined_parts += len(hashes) - len(joined.pop(key, ()))
+        joined[key] = hashes
+        while self._joined_parts > 4 * self._limits.fragmented:
+            self._joined_parts -= len(joined.pop(next(iter(joined))))
 
     def _give_up(self, key: Key) -> None:
         datagram = self._forget(key)
+        if datagram.hashes() <= self._joined.get(key, frozenset()):
+            self._tally.counts["IP fragments sent again"] += len(datagram.parts)
+            return
         content, _ = datagram.content()
         ends = max(end for _, end in datagram.parts.values())
         self._tally.counts["IP datagram with lost fragments"] += 1

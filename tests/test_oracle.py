@@ -35,7 +35,6 @@ _LAST_BYTE = "a message is of the packet with its last byte for us, of the one t
 _SECOND = "the CRLF of a keep-alive before a message in its segment: RFC 3261 7.5 has it ignored; tshark gives up"
 _GAP = "after a lost segment we begin again at the next start line; tshark waits for the lost bytes"
 _REASON = "a status line without reason phrase: RFC 3261 25.1 lets it be empty; tshark wants the blank before it too"
-_COPY = "a copy of a first fragment behind its whole datagram: we take it for the beginning of one whose rest was lost"
 
 # By capture and frame.
 DISAGREEMENTS: dict[str, dict[int, Only]] = {
@@ -44,7 +43,6 @@ DISAGREEMENTS: dict[str, dict[int, Only]] = {
         3: Only("tshark", "both", _LAST_BYTE),
         11: Only("us", "us", _SECOND),
     },
-    "fragmented.pcap": {11: Only("us", "tshark", _COPY)},
     "gap.pcap": {5: Only("us", "us", _GAP), 8: Only("us", "us", _GAP)},
     "syntax.pcap": {2: Only("us", "us", _REASON)},
 }

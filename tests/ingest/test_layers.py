@@ -201,6 +201,17 @@ def test_lost_fragments() -> None:
     assert tally.problems == []
 
 
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_fragment_sent_again(number: int) -> None:
+    """A copy of a fragment behind its whole datagram is neither a message nor a loss; other content there is a loss."""
+    parts = fragments(datagram(A, B, INVITE), 800)
+    found, tally = read(capture([*parts, parts[number]]))
+    assert [m.raw for m in found] == [INVITE]
+    assert tally.counts == {"IP fragments sent again": 1}
+    other = fragments(datagram(A, B, message(2, body=b"w=0\r\n" * 300)), 800)
+    assert read(capture([*parts, other[number]]))[1].counts["IP datagram with lost fragments"] == 1
+
+
 def test_fragments_wait_in_capture_time() -> None:
     """A fragment that comes after the time limit belongs to another datagram."""
     first, *others = fragments(datagram(A, B, INVITE), 800)

@@ -78,9 +78,6 @@ class Difference(NamedTuple):
 
 
 DIFFERENCES = {
-    "fragmented": Difference(
-        {11}, set(), "of a datagram without its last fragment Wireshark shows nothing; we take the head"
-    ),
     "segments": Difference({2, 7, 11}, set(), "segments in wrong order: Wireshark drops what it can't join"),
     "syntax": Difference({2}, set(), "to Wireshark a status line without a blank behind the status is none"),
 }
