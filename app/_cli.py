@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import _cli_calls, _cli_daemon
+from . import _cli_calls, _cli_daemon, _cli_db
+from ._params import Time
 from ._status import ALL_READ, INTERRUPTED, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class _Commands(click.Group):
@@ -49,26 +45,6 @@ class _Commands(click.Group):
         return status
 
 
-class _Time(click.ParamType[int]):
-    """A moment: ISO 8601 with or without a zone (then UTC), or seconds since 1970; microseconds UTC."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        try:
-            # Eight digits are a date of ISO 8601's basic format.
-            if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", value) and not re.fullmatch("[0-9]{8}", value):
-                return int(Decimal(value) * 1_000_000)
-            moment = datetime.fromisoformat(value)
-            if moment.tzinfo is None:
-                moment = moment.replace(tzinfo=UTC)
-            return (moment - _EPOCH) // timedelta(microseconds=1)
-        except (ValueError, OverflowError):
-            self.fail(
-                f"{value!r} is no time: write 2026-11-23T08:00:00, with Z or +01:00, or seconds since 1970", param, ctx
-            )
-
-
 @click.group(
     "sipcdr", cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
@@ -77,7 +53,7 @@ def main() -> None:
     """Turn SIP signalling into call detail records (Skype for Business CDR schema)."""
 
 
-for _command in (*_cli_calls.COMMANDS, *_cli_daemon.COMMANDS):
+for _command in (*_cli_calls.COMMANDS, *_cli_daemon.COMMANDS, _cli_db.db):
     main.add_command(_command)
 
 
@@ -104,8 +80,8 @@ Exit status: 0 all was read; 1 some input was damaged or could not be read; 2 us
 @click.option("--decode-as", metavar="RULE", multiple=True,
               help="A rule of tshark -d, such as tls.port==5071,sip; may be given again. Read by tshark.")  # fmt: skip
 @click.option("--display-filter", metavar="F", help="Only frames that Wireshark would display. Read by tshark.")
-@click.option("--since", type=_Time(), metavar="T", help="Read messages from this time on (ISO 8601 or epoch).")
-@click.option("--until", type=_Time(), metavar="T", help="Read messages before this time.")
+@click.option("--since", type=Time(), metavar="T", help="Read messages from this time on (ISO 8601 or epoch).")
+@click.option("--until", type=Time(), metavar="T", help="Read messages before this time.")
 @click.option("--caller", metavar="U", help="Only calls of this caller: an address or its user part.")
 @click.option("--callee", metavar="U", help="Only calls to this callee, reached or dialled.")
 @click.option("--call-id", metavar="ID", help="Only the call with this Call-ID.")
