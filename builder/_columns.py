@@ -7,6 +7,7 @@ the message that it read it from, which is what a row's provenance is made of.
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections import Counter
 from collections.abc import Callable
@@ -31,10 +32,10 @@ class Row:
     """A session whose columns are being derived.
 
     initial: INVITE requests of all attempts. own: those of the row's own attempt. start: the message that gives
-    InviteTime. All lists are in the order of facts.
+    InviteTime. keys: the packed names of all that its messages keep. All lists are in the order of facts.
     """
 
-    __slots__ = ("_present", "counts", "initial", "own", "rules", "session", "start")
+    __slots__ = ("counts", "initial", "keys", "own", "rules", "session", "start")
 
     def __init__(self, session: Session, rules: Rules, counts: Counter[str]) -> None:
         self.session = session
@@ -43,18 +44,18 @@ class Row:
         self.initial = session.invites
         self.own = own_invites(session)
         self.start = _start(session)
-        self._present: set[str] = set()
+        self.keys: set[str] = set()
         for message in session.messages:
-            self._present.update(message.fields)
+            self.keys.update(message.fields)
 
     def has(self, name: str) -> bool:
         """Whether any message of the row has a kept header."""
-        return KEYS[name] in self._present
+        return KEYS[name] in self.keys
 
     def first(self, messages: Iterable[Message], name: str) -> tuple[str, Message] | None:
         """A kept header: of the first message that has it."""
         key = KEYS[name]
-        if key in self._present:
+        if key in self.keys:
             for message in messages:
                 value = message.fields.get(key)
                 if value:
@@ -76,7 +77,7 @@ Finding = tuple[str, T, "Message"]
 def derive(row: Row, column: Column[T]) -> T | None:
     """The value of the first rule that yields one."""
     for _, needed, rule in column:
-        if not needed or row.has(needed):
+        if not needed or KEYS[needed] in row.keys:
             found = rule(row)
             if found is not None:
                 return found[0]
@@ -87,7 +88,7 @@ def derive_bits(row: Row, column: Column[int]) -> int:
     """The bits of all rules that yield some."""
     bits = 0
     for _, needed, rule in column:
-        if not needed or row.has(needed):
+        if not needed or KEYS[needed] in row.keys:
             found = rule(row)
             if found is not None:
                 bits |= found[0]
@@ -97,7 +98,7 @@ def derive_bits(row: Row, column: Column[int]) -> int:
 def findings(row: Row, column: Column[T]) -> Iterator[Finding[T]]:
     """What each rule yields that yields a value, in order of priority."""
     for name, needed, rule in column:
-        if not needed or row.has(needed):
+        if not needed or KEYS[needed] in row.keys:
             found = rule(row)
             if found is not None:
                 yield name, *found
@@ -394,10 +395,19 @@ CALL_FLAG: Column[int] = (
 
 
 def _desk_phone(row: Row, caller: bool) -> tuple[int, Message] | None:
-    for message in row.sent(caller):
-        if message.header("content_type").partition(";")[0].strip().lower() == "application/csta+xml":
+    for message in row.session.messages:
+        content_type = message.fields.get(_CONTENT_TYPE)
+        if content_type and message.by_caller == caller and _is_csta(content_type):
             return 1, message
     return None
+
+
+@functools.lru_cache(maxsize=256)
+def _is_csta(content_type: str) -> bool:
+    return content_type.partition(";")[0].strip().lower() == "application/csta+xml"
+
+
+_CONTENT_TYPE = KEYS["content_type"]
 
 
 def sided(name: str, needed: str, rule: Callable[[Row, bool], tuple[T, Message] | None], caller: bool) -> Rule[T]:

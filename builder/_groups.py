@@ -28,15 +28,16 @@ class Message:
     """All sightings of one message within a generation: retransmissions, hops and taps collapsed.
 
     time, vias: t(X) and the fewest Vias. last: time of the last sighting. by_caller: sent by the caller's side.
-    other: the tag of the message that isn't the caller's.
+    other: the tag of the message that isn't the caller's. fields: what its facts keep, by packed name: of each field
+    that of the earliest fact that has it.
     """
 
     __slots__ = (
         "_details",
-        "_fields",
         "by_caller",
         "cseq",
         "facts",
+        "fields",
         "from_caller",
         "from_tag",
         "last",
@@ -61,11 +62,12 @@ class Message:
         self.by_caller = from_caller if fact.status == 0 else not from_caller
         self.other = other
         self._details: list[Details] | None = None
-        self._fields: dict[str, Any] | None = None
+        self.fields: dict[str, Any] = fields_of(fact)
 
     def sighted(self, fact: Fact) -> None:
         """Take a further sighting in; facts come in their order."""
         self.facts.append(fact)
+        self.fields = fields_of(fact) | self.fields
         self.last = fact.time
         self.vias = min(self.vias, fact.vias)
 
@@ -75,16 +77,6 @@ class Message:
         if self._details is None:
             self._details = [details_of(fact) for fact in self.facts]
         return self._details
-
-    @property
-    def fields(self) -> dict[str, Any]:
-        """What its facts keep, by packed name: of each field that of the earliest fact that has it."""
-        if self._fields is None:
-            fields = fields_of(self.facts[0])
-            for fact in self.facts[1:]:
-                fields = fields_of(fact) | fields
-            self._fields = fields
-        return self._fields
 
     def header(self, name: str) -> str:
         """A kept header: that of the earliest fact that has it, or empty."""

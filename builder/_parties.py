@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ._agents import client_of
 from ._columns import sided
-from ._facts import CANCEL, INVITE
+from ._facts import CANCEL, INVITE, KEYS
 from ._row import Client, User
 from ._syntax import parameter, split_values
 from ._text import NAME_LENGTH, fit
@@ -305,10 +305,11 @@ def _internal_sfb_default(row: Row, caller: bool) -> tuple[int, Message] | None:
         return None
     if row.has("front_end"):
         return 1, sender
-    for message in row.session.messages:
-        if _platform(message.header("user_agent")) or _platform(message.header("server")):
-            return 1, sender
-    return None
+    agents = {message.fields.get(key, "") for message in row.session.messages for key in _AGENTS}
+    return (1, sender) if any(map(_platform, agents)) else None
+
+
+_AGENTS = (KEYS["user_agent"], KEYS["server"])
 
 
 @functools.lru_cache(maxsize=1024)
