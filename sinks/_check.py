@@ -129,7 +129,7 @@ def _constants(connection: sa.Connection, whole: Mapping[str, sa.Table]) -> Iter
     for name in ("UriTypes", "CallPriorities", "MediaList"):
         if name in whole:
             number, text = list(whole[name].c)[:2]
-            found: dict[Any, Any] = dict(connection.execute(sa.select(number, text)).tuples().all())
+            found = {key: value for key, value in connection.execute(sa.select(number, text))}  # noqa: C416
             for key, value in CONSTANT_ROWS[name]:
                 if found.get(key, value) != value:
                     yield f"row {key} of {name}: {found[key]!r}, expected {value!r}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import threading
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -33,6 +34,8 @@ VERSION_TABLE: Final = "sipcdr_version"
 """The table that holds a database's version."""
 _VERSION: Final = sa.table(VERSION_TABLE, sa.column("version_num"))
 _FOLDER: Final = Path(__file__).with_name("migrations")
+_ALEMBIC: Final = threading.Lock()
+"""Alembic keeps what it is doing in variables of its modules."""
 _NAMED: Final = 8
 """Things that an error names before it only counts."""
 
@@ -192,7 +195,8 @@ def _migrate(options: Row, statements: Iterable[sa.Executable]) -> str:
     config = Config(output_buffer=written)
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     config.attributes |= {"options": options, "version_table": VERSION_TABLE, "missing": statements}
-    command.upgrade(config, "head", sql="connection" not in options)
+    with _ALEMBIC:
+        command.upgrade(config, "head", sql="connection" not in options)
     return written.getvalue()
 
 
