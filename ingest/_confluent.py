@@ -87,7 +87,7 @@ class ConfluentConsumer:
         )
         try:
             self._client = Consumer(options)
-            topics = [f"^({settings.pattern})$"] if settings.pattern else settings.topics
+            topics = [f"^({settings.pattern})$"] if settings.pattern else list(settings.topics)
             self._client.subscribe(topics, on_assign=self._given, on_revoke=self._revoked, on_lost=self._revoked)
         except (KafkaException, TypeError, ValueError) as error:
             known = error.args[0].str() if isinstance(error, KafkaException) else error

@@ -10,7 +10,7 @@ that workers of either kind may share a group.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import msgspec
@@ -55,9 +55,9 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
     options: passed to the client as they are, in its own spelling: `security_protocol` or `security.protocol`.
     """
 
-    bootstrap: list[str]
+    bootstrap: Sequence[str]
     group: str
-    topics: list[str] = []
+    topics: Sequence[str] = ()
     pattern: str = ""
     client: Literal["kafka-python", "confluent"] = "kafka-python"
     options: dict[str, Any] = {}

@@ -92,7 +92,7 @@ class KafkaPythonConsumer:
                 "check_crcs": False,
             },
             {
-                "bootstrap_servers": settings.bootstrap,
+                "bootstrap_servers": list(settings.bootstrap),
                 "group_id": settings.group,
                 "enable_auto_commit": False,
                 "auto_offset_reset": "none",
@@ -112,7 +112,7 @@ class KafkaPythonConsumer:
             if settings.pattern:
                 self._client.subscribe(pattern=f"^({settings.pattern})$", listener=listener)
             else:
-                self._client.subscribe(settings.topics, listener=listener)
+                self._client.subscribe(list(settings.topics), listener=listener)
 
     def poll(self, timeout: float, most: int) -> Polled:
         lost: list[Lost] = []
