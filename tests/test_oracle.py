@@ -35,6 +35,11 @@ _LAST_BYTE = "a message is of the packet with its last byte for us, of the one t
 _SECOND = "the CRLF of a keep-alive before a message in its segment: RFC 3261 7.5 has it ignored; tshark gives up"
 _GAP = "after a lost segment we begin again at the next start line; tshark waits for the lost bytes"
 _REASON = "a status line without reason phrase: RFC 3261 25.1 lets it be empty; tshark wants the blank before it too"
+_HEP = "Debian's tshark has no dissector for HEP"
+_CONTROL_WORD = (
+    "whether a pseudowire has a control word is guessed: by what makes sense behind it, or by a vendor's address"
+)
+_SESSION = "what an L2TPv3 session carries is guessed by what makes sense; tshark wants to be told"
 
 # By capture and frame.
 DISAGREEMENTS: dict[str, dict[int, Only]] = {
@@ -43,6 +48,9 @@ DISAGREEMENTS: dict[str, dict[int, Only]] = {
         3: Only("tshark", "both", _LAST_BYTE),
         11: Only("us", "us", _SECOND),
     },
+    "hep.pcap": {number: Only("us", "us", _HEP) for number in (1, 2, 3, 5, 6)},
+    "pseudowire.pcap": {number: Only("us", "us", _CONTROL_WORD) for number in range(1, 7)},
+    "l2tp3.pcap": {number: Only("us", "us", _SESSION) for number in range(1, 7)},
     "gap.pcap": {5: Only("us", "us", _GAP), 8: Only("us", "us", _GAP)},
     "syntax.pcap": {2: Only("us", "us", _REASON)},
 }
