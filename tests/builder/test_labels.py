@@ -45,6 +45,15 @@ CASES = [
     case("corr.configured absent", invite(f"Ms-Correlation-Id: {GUID}"), rules=X, correlation_id=GUID),
     case("corr.ms braces", invite(f"Ms-Correlation-Id: {{{GUID}}}"), correlation_id=GUID),
     case("corr.ms elsewhere", answer(f"Ms-Correlation-Id: {GUID}"), correlation_id=GUID),
+    case(
+        "corr.ms of an INVITE first",
+        wire(
+            "0  a>-  INVITE 1",
+            f"1  a>b  407 1  | Ms-Correlation-Id: {OTHER_GUID}",
+            f"2  a>-  INVITE 2  | Ms-Correlation-Id: {GUID}",
+        ),
+        correlation_id=GUID,
+    ),
     case("corr.ms malformed", invite("Ms-Correlation-Id: 4711", f"Session-ID: {HEX}"), correlation_id=GUID),
     case("corr.session_id zero", invite(f"Session-ID: {'0' * 32}"), correlation_id=None),
     case("corr.cisco malformed", invite("Cisco-Guid: 1-2-3-4294967296"), correlation_id=None),

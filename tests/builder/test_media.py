@@ -32,6 +32,17 @@ CASES = [
         )
     ],
     case(
+        "stream.accepted of the part that was answered",
+        wire("0  a>-  INVITE 1  body=video-or-not", "1  a>b  200 1  sdp=audio"),
+        media_types=16,
+    ),
+    case(
+        "stream.accepted of the other part",
+        wire("0  a>-  INVITE 1  body=video-or-not", "1  a>b  200 1  sdp=audio:0,video"),
+        media_types=32,
+    ),
+    case("stream.accepted of any part", "0  a>-  INVITE 1  body=video-or-not", media_types=48),
+    case(
         "stream.accepted by one of several answers",
         wire(
             "0  a>-  INVITE 1  sdp=audio,video", "1  a>b  183 1  sdp=audio:0,video", "2  a>b  200 1  sdp=audio,video:0"

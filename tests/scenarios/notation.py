@@ -55,6 +55,14 @@ BODIES: Final[dict[str, tuple[str, str]]] = {
     "ms-receipt": ("application/ms-imdn+xml", "<imdn/>"),
     "dtmf": ("application/dtmf-relay", "Signal=5\r\nDuration=160\r\n"),
     "file-info": ("application/ms-filetransfer+xml", "<response/>"),
+    "video-or-not": (
+        'multipart/alternative;boundary="part"',
+        "--part\r\nContent-Type: application/sdp\r\n\r\n"
+        + _SDP
+        + "m=audio 5000 RTP/AVP 0\r\nm=video 5002 RTP/AVP 31\r\n\r\n--part\r\nContent-Type: application/sdp\r\n\r\n"
+        + _SDP
+        + "m=audio 5004 RTP/AVP 0\r\n\r\n--part--\r\n",
+    ),
     "nested": (
         'multipart/mixed; boundary="=-=outer"',
         "a preamble\r\n--=-=outer\r\nContent-Type: multipart/related;boundary=inner\r\n\r\n--inner\r\n"
