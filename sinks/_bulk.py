@@ -6,6 +6,7 @@ and the count of rows found is the database's own. Column lists are fixed; a val
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -27,7 +28,7 @@ class Bulk(msgspec.Struct, frozen=True):
 
     text: for one tuple. insert: whether it only adds rows. target: the table with those columns, which an INSERT fills.
     stage: the same of the temporary table. create, merge, drop: the temporary table's life. marks: one row's binds.
-    kinds: for each column whether it holds "text", "time", "bytes" or "number".
+    kinds: for each column whether it holds "text", "time", "bytes" or "number", and its length, 0 if it has none.
     absent: whether `merge` leaves out rows that are there, which `text` doesn't.
     """
 
@@ -39,7 +40,7 @@ class Bulk(msgspec.Struct, frozen=True):
     merge: str
     drop: str
     marks: str
-    kinds: tuple[str, ...]
+    kinds: tuple[tuple[str, int], ...]
     absent: bool
 
 
@@ -157,13 +158,15 @@ class Writing:
         return text
 
 
-def _kind(type_: str) -> str:
-    """What a column holds, by the name of its type."""
+def _kind(type_: str) -> tuple[str, int]:
+    """What a column holds and how much, by the name of its type."""
+    found = re.search(r"\((\d+)\)", type_)
+    length = int(found[1]) if found else 0
     for words, kind in (
         (("DATETIME", "TIMESTAMP"), "time"),
         (("BINARY", "BLOB", "BYTEA"), "bytes"),
         (("CHAR", "UNIQUEIDENTIFIER", "UUID"), "text"),
     ):
         if any(word in type_ for word in words):
-            return kind
-    return "number"
+            return kind, length
+    return "number", length

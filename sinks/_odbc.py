@@ -23,7 +23,7 @@ from ._errors import (
 from ._states import kind_of, made
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import sqlalchemy as sa
 
@@ -33,6 +33,9 @@ _BINDS: Final = 2000
 """Binds of a statement; SQL Server takes 2,100."""
 _ROWS: Final = 1000
 """Rows of a VALUES list; SQL Server takes no more."""
+_MOST_BYTES: Final = 4096
+"""Bytes for which there is room in every row; a varbinary with a length has 8,000 at most."""
+_GUID: Final = 36
 
 # SQL Server's own numbers, at the end of the driver's words, where the SQLSTATE says too little or another thing.
 _NUMBERS: Final[dict[int, type[SinkError]]] = {
@@ -76,12 +79,13 @@ def run_staged(connection: sa.Connection, bulk: Bulk, rows: Sequence[tuple[Any, 
         return connection.exec_driver_sql(bulk.text, rows[0]).rowcount
     connection.exec_driver_sql(bulk.create)
     with cursor_of(connection) as cursor:
-        if _stands_fast(connection):
+        small, large = _parted(bulk, rows) if _stands_fast(connection) else ([], rows)
+        if small:
             cursor.fast_executemany = True
-            cursor.setinputsizes(_sizes(bulk, rows))
-            cursor.executemany(f"INSERT INTO {bulk.stage} VALUES {bulk.marks}", rows)
-        else:
-            _fill(cursor, bulk, rows)
+            cursor.setinputsizes(_sizes(bulk, small))
+            cursor.executemany(f"INSERT INTO {bulk.stage} VALUES {bulk.marks}", small)
+    with cursor_of(connection) as cursor:
+        _fill(cursor, bulk, large)
     found = connection.exec_driver_sql(bulk.merge).rowcount
     connection.exec_driver_sql(bulk.drop)
     return found
@@ -118,20 +122,30 @@ def _sizes(bulk: Bulk, rows: Sequence[tuple[Any, ...]]) -> list[tuple[int, int, 
     import pyodbc
 
     declared: list[tuple[int, int, int]] = []
-    for place, kind in enumerate(bulk.kinds):
+    for place, (kind, length) in enumerate(bulk.kinds):
         if kind == "number":
             declared.append((pyodbc.SQL_BIGINT, 19, 0))
         elif kind == "time":
             declared.append((pyodbc.SQL_WVARCHAR, 26, 0))
+        elif kind == "text":
+            declared.append((pyodbc.SQL_WVARCHAR, length or _GUID, 0))
         else:
-            longest = max((len(row[place]) for row in rows if row[place] is not None), default=1)
-            # In UTF-16 an emoji is two.
-            size = max(1, longest) * (2 if kind == "text" else 1)
-            if kind == "text":
-                declared.append((pyodbc.SQL_WVARCHAR, size if size <= 4000 else 0, 0))
-            else:
-                declared.append((pyodbc.SQL_VARBINARY, size if size <= 8000 else 0, 0))
+            declared.append((pyodbc.SQL_VARBINARY, length or _room(row[place] for row in rows), 0))
     return declared
+
+
+def _room(values: Iterable[bytes]) -> int:
+    """A power of two that each of these fits in: a driver takes that room for every row."""
+    return 1 << max((len(value) - 1).bit_length() for value in values)
+
+
+def _parted(bulk: Bulk, rows: Sequence[tuple[Any, ...]]) -> tuple[Sequence[tuple[Any, ...]], Sequence[tuple[Any, ...]]]:
+    """Rows that go in bulk, and those with bytes without a bound, which not every driver stands in bulk."""
+    places = [place for place, (kind, length) in enumerate(bulk.kinds) if kind == "bytes" and not length]
+    large = [row for row in rows if any(len(row[place]) > _MOST_BYTES for place in places)]
+    if not large:
+        return rows, ()
+    return [row for row in rows if all(len(row[place]) <= _MOST_BYTES for place in places)], large
 
 
 def error_of(cause: Exception, numbers: Mapping[int, type[SinkError]] = _NUMBERS) -> SinkError | None:

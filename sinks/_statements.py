@@ -68,7 +68,9 @@ class Statements:
 
         def select(wanted: sa.Select[Any], column: sa.Column[Any]) -> str:
             names = [f"k{number}" for number in range(CHUNK)]
-            return compiled(wanted.where(column.in_([sa.bindparam(f"b_{name}") for name in names])), *names)
+            # With the column's type, as SQL Server's datetime has to be cast to.
+            binds = [sa.bindparam(f"b_{name}", type_=column.type) for name in names]
+            return compiled(wanted.where(column.in_(binds)), *names)
 
         # No binds: the writers' lock is a row that every writer updates first.
         self.lock = _literal(sa.update(positions).values(Position=positions.c.Position + 1).where(lock), compiler)

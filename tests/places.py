@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 SERVERS: Final = {"postgresql": postgres, "mariadb": mariadb}
 NAMES: Final = ("sqlite", "postgresql", "mariadb")
 """The databases that run in the tests."""
-ALL_NAMES: Final = (*NAMES, "postgresql-odbc", "mariadb-odbc")
-"""And the roads to them."""
+ALL_NAMES: Final = (*NAMES, "postgresql-odbc", "mariadb-odbc", "mssql")
+"""And the roads to them; the last is SQL Server's, with SQLite in the server's place."""
 TABLES: Final = (
     *("Media", "SessionDetails", "Dialogs", "sipcdr_references", "sipcdr_calls"),
     *("Users", "Servers", "Pools", "ContentTypes", "ClientVersions", "EdgeServers"),
@@ -69,7 +69,7 @@ class Place:
 
     def __init__(self, name: str, url: str) -> None:
         self.name = name
-        self.kind = name.removesuffix("-odbc")
+        self.kind = "sqlite" if name == "mssql" else name.removesuffix("-odbc")
         self.url = url
         # Not the sink's engine: a program other than ours.
         self._engine = sa.create_engine(url)
@@ -80,6 +80,10 @@ class Place:
             from tests.servers._odbc import through_odbc
 
             return Sink.on(*through_odbc(self.url))
+        if self.name == "mssql":
+            from tests.tsql import recording
+
+            return recording(self.url.removeprefix("sqlite:///"))
         return Sink.open(self.url, **options)
 
     def query(self, text: str, *binds: object) -> list[tuple[Any, ...]]:

@@ -25,14 +25,15 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture(params=ALL_NAMES)
 def place(request: pytest.FixtureRequest, path: Path) -> Iterator[Place]:
     """A database of each kind, empty; whatever a test did, it is whole afterwards."""
-    if request.param == "sqlite":
-        made = Place("sqlite", f"sqlite:///{path}")
+    in_file = request.param in ("sqlite", "mssql")
+    if in_file:
+        made = Place(request.param, f"sqlite:///{path}")
     else:
         servers: Servers = request.getfixturevalue("servers")
         made = servers.place(request.param)
     yield made
     made.assert_whole()
-    if request.param == "sqlite":
+    if in_file:
         made.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from sipcdr.builder import Client, Media, Reference, User, call_key, grid
 from sipcdr.sinks import SessionKey, Sink, SinkConflict, SinkRefused, StoredPosition
 from sipcdr.sinks._times import micros_of, text_of
-from tests.places import Place
+from tests.places import NAMES, Place
 from tests.sinks.rows import at, change, details, user, write
 
 if TYPE_CHECKING:
@@ -39,6 +40,17 @@ def test_what_is_stored_is_read_back(sink: Sink) -> None:
     (key,) = call.keys
     assert (key.tags, key.pairs, key.invite_time) == ((b"f1", b"t1"), ((b"f1", b"t1"),), row.invite_time)
     assert key.key == SessionKey(grid(row.invite_time), 1)
+
+
+@pytest.mark.parametrize("size", [1, 255, 8000, 8001, 100_000, 2_000_000])
+def test_facts_of_any_size(sink: Sink, size: int) -> None:
+    """Facts are bytes of any kind and number, alone or beside others."""
+    facts = random.Random(size).randbytes(size)
+    write(sink, change(details(1), facts=facts))
+    write(sink, change(details(2), facts=b"\x01\\\t\n\r\0'"), change(details(3), facts=facts))
+    keys = [change(details(number)).call_key for number in (1, 2, 3)]
+    stored = sink.read(keys)
+    assert [stored[key].facts for key in keys] == [facts, b"\x01\\\t\n\r\0'", facts]
 
 
 def test_more_calls_than_one_select_asks_for(sink: Sink, place: Place) -> None:
@@ -190,6 +202,7 @@ CANDIDATES: dict[str, tuple[list[SessionDetails], int | None]] = {
 }
 
 
+@pytest.mark.parametrize("place", NAMES, indirect=True)
 @pytest.mark.parametrize("order", ["target first", "target later", "together"])
 @pytest.mark.parametrize("name", CANDIDATES)
 def test_references(sink: Sink, place: Place, name: str, order: str) -> None:
