@@ -7,6 +7,7 @@ one, inside `feed`, looks at fixed offsets of the most usual frames, to drop wha
 
 from __future__ import annotations
 
+import functools
 import re
 import socket
 import struct
@@ -31,9 +32,7 @@ if TYPE_CHECKING:
     from ._tally import Tally
 
 BATCH: Final = 512
-"""Messages given out at a time, at least, while there are more."""
 
-_ENDPOINTS_KEPT: Final = 65_536
 _VLANS: Final = (0x8100, 0x88A8)
 _NO_SIP_UDP: Final = "UDP without SIP"
 _MAY_BE_HEP: Final = b"HE\x01\x02"
@@ -78,9 +77,23 @@ class Dissector:
     """Takes the frames of a capture, or of several that continue each other, and finds SIP in them.
 
     Fragments and TCP streams that aren't complete wait inside, within `limits`; `finish` gives out what they hold.
+
+    peers: all dissectors, itself too, that share the bounds on what waits. batch: messages given out at a time, at
+    least, while there are more.
     """
 
-    def __init__(self, source: str, tally: Tally, limits: Limits, *, esp_null: bool = False) -> None:
+    def __init__(
+        self,
+        source: str,
+        tally: Tally,
+        limits: Limits,
+        *,
+        esp_null: bool = False,
+        peers: list[Dissector] | None = None,
+    ) -> None:
+        self.peers = peers if peers is not None else []
+        self.peers.append(self)
+        self.batch = BATCH
         self.source = source
         self.last_time = -1
         self.messages: list[SipMessage] = []
@@ -90,9 +103,8 @@ class Dissector:
         self.tunnels = UDP_PORTS
         self.associations = Associations(self, tally, limits)
         self._pending: list[tuple[Step, Packet]] = []
-        self._fragments = Fragments(tally, limits)
-        self._streams = Streams(self, tally, limits)
-        self._endpoints: dict[tuple[bytes, int], str] = {}
+        self.fragments = Fragments(self, tally, limits)
+        self.streams = Streams(self, tally, limits)
         self._unknown_links: set[tuple[str, int]] = set()
 
     def feed(self, records: Iterable[Record]) -> Iterator[list[SipMessage]]:
@@ -149,7 +161,7 @@ class Dissector:
                     media += 1
                     continue
             self.walk(number, time, link, frame)
-            if len(self.messages) >= BATCH:
+            if len(self.messages) >= self.batch:
                 yield self.take()
         self.last_time = time
         counts = self._tally.counts
@@ -160,12 +172,13 @@ class Dissector:
 
     def finish(self) -> list[SipMessage]:
         """The messages that still waited for fragments or segments."""
-        self._fragments.flush()
-        while self._fragments.lost:
+        self.fragments.flush()
+        while self.fragments.lost:
             self._go_on()
-            self._fragments.flush()
+            self.fragments.flush()
         self.associations.flush()
-        self._streams.flush()
+        self.streams.flush()
+        self.peers.remove(self)
         return self.take()
 
     def take(self) -> list[SipMessage]:
@@ -181,12 +194,12 @@ class Dissector:
             self._unknown_link(number, link)
             return
         self._steps((LINK, link), Packet(Position(self.source, number), time, frame))
-        if self._pending or self._fragments.lost:
+        if self._pending or self.fragments.lost:
             self._go_on()
 
     def _go_on(self) -> None:
         """Decode what was found beside the frames: parts of aggregated ones, and what there is of lost datagrams."""
-        lost, pending = self._fragments.lost, self._pending
+        lost, pending = self.fragments.lost, self._pending
         while lost or pending:
             pending += (((PROTOCOL, protocol), packet) for protocol, packet in lost)
             lost.clear()
@@ -221,7 +234,7 @@ class Dissector:
 
     def joined(self, packet: Packet, protocol: int, identification: int, offset: int, more: bool) -> bool:
         """Take in an IP fragment; True when the packet has become the whole datagram."""
-        return self._fragments.join(packet, protocol, identification, offset, more)
+        return self.fragments.join(packet, protocol, identification, offset, more)
 
     def also(self, step: Step, packet: Packet) -> None:
         """Decode a packet that stands beside others in a frame, after them."""
@@ -292,7 +305,7 @@ class Dissector:
 
     def segment(self, packet: Packet, header: int) -> None:
         """Take in a TCP segment whose header has that length."""
-        self._streams.segment(packet, header)
+        self.streams.segment(packet, header)
 
     def stream_message(
         self,
@@ -323,16 +336,13 @@ class Dissector:
 
     def endpoint(self, address: bytes, port: int) -> str:
         """`host:port` of a packed address, IPv6 in brackets; empty without one."""
-        key = (address, port)
-        known = self._endpoints.get(key)
-        if known is None:
-            if len(self._endpoints) >= _ENDPOINTS_KEPT:
-                self._endpoints.clear()
-            if not address:
-                known = ""
-            elif len(address) == 4:
-                known = f"{socket.inet_ntop(socket.AF_INET, address)}:{port}"
-            else:
-                known = f"[{socket.inet_ntop(socket.AF_INET6, address)}]:{port}"
-            self._endpoints[key] = known
-        return known
+        return _endpoint(address, port)
+
+
+@functools.lru_cache(maxsize=65_536)
+def _endpoint(address: bytes, port: int) -> str:
+    if not address:
+        return ""
+    if len(address) == 4:
+        return f"{socket.inet_ntop(socket.AF_INET, address)}:{port}"
+    return f"[{socket.inet_ntop(socket.AF_INET6, address)}]:{port}"

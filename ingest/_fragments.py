@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Final
 
 from ._packet import Packet
@@ -9,13 +10,15 @@ from ._packet import Packet
 if TYPE_CHECKING:
     from sipcdr.builder import Position
 
+    from ._dissect import Dissector
     from ._limits import Limits
     from ._tally import Tally
 
 Key = tuple[bytes, bytes, int, int]
 """Source, destination, protocol, identification."""
-_OVERHEAD: Final = 256
+_OVERHEAD: Final = 512
 """What a part takes beside its bytes."""
+_held = operator.attrgetter("held")
 
 
 class _Datagram:
@@ -56,11 +59,12 @@ class Fragments:
     lost: protocols and packets of datagrams that were given up of which the beginning is there, to be taken from here.
     """
 
-    def __init__(self, tally: Tally, limits: Limits) -> None:
+    def __init__(self, dissector: Dissector, tally: Tally, limits: Limits) -> None:
+        self._dissector = dissector
         self._tally = tally
         self._limits = limits
         self.lost: list[tuple[int, Packet]] = []
-        self._held = 0
+        self.held = 0
         self._datagrams: dict[Key, _Datagram] = {}
         # Those that became whole, the oldest first: hashes of their parts.
         self._joined: dict[Key, frozenset[int]] = {}
@@ -89,7 +93,7 @@ class Fragments:
             datagram.parts[offset] = (data, end)
             added = len(data) - (len(known[0]) if known else 0)
             datagram.held += added
-            self._held += added + (0 if known else _OVERHEAD)
+            self.held += added + (0 if known else _OVERHEAD)
         if datagram.length >= 0 and datagram.held >= datagram.length:
             content, whole = datagram.content()
             if whole:
@@ -101,15 +105,20 @@ class Fragments:
         if len(datagram.parts) > limits.parts:
             self._tally.limit(*where, f"more than {limits.parts} fragments of a datagram")
             self._give_up(key)
-        while self._held > limits.fragments or len(self._datagrams) > limits.fragmented:
+        peers = self._dissector.peers
+        while sum(one.fragments.held for one in peers) > limits.fragments or len(self._datagrams) > limits.fragmented:
             self._tally.limit(*where, "fragments that wait for others")
-            self._give_up(next(iter(self._datagrams)))
+            max((one.fragments for one in peers), key=_held).give_up_oldest()
         return False
+
+    def give_up_oldest(self) -> None:
+        """Give up the datagram that has waited longest."""
+        self._give_up(next(iter(self._datagrams)))
 
     def flush(self) -> None:
         """Give up what still waits: the input has ended."""
         while self._datagrams:
-            self._give_up(next(iter(self._datagrams)))
+            self.give_up_oldest()
 
     def _expire(self, before: int) -> None:
         while self._datagrams:
@@ -120,7 +129,7 @@ class Fragments:
 
     def _forget(self, key: Key) -> _Datagram:
         datagram = self._datagrams.pop(key)
-        self._held -= datagram.held + len(datagram.parts) * _OVERHEAD
+        self.held -= datagram.held + len(datagram.parts) * _OVERHEAD
         return datagram
 
     def _remember(self, key: Key, datagram: _Datagram) -> None:
@@ -128,7 +137,7 @@ class Fragments:
         hashes = datagram.hashes()
         self._joined_parts += len(hashes) - len(joined.pop(key, ()))
         joined[key] = hashes
-        while self._joined_parts > 4 * self._limits.fragmented:
+        while self._joined_parts > self._limits.fragmented:
             self._joined_parts -= len(joined.pop(next(iter(joined))))
 
     def _give_up(self, key: Key) -> None:

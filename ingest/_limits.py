@@ -8,15 +8,18 @@ import msgspec
 class Limits(msgspec.Struct, frozen=True):
     """Bounds on hostile or endless input. Sizes are bytes, times microseconds of capture time.
 
+    What waits (streams, streams_held, fragments) is bounded for all captures that are open together.
+
     message: a SIP message, head and body (derivations.md section 4.2).
     headers: header fields of a message.
     header: a header's value, after unfolding.
     packet: what a record of a capture may claim to hold; more is damage.
     block: the same for a pcapng block.
+    interfaces: interfaces that a section of a pcapng file describes.
     layers: headers around a payload, tunnels included.
-    fragments: all IP fragments that wait for others, 256 a fragment included.
+    fragments: all IP fragments that wait for others, 512 a fragment included.
     parts: fragments of one datagram.
-    fragmented: datagrams that wait for fragments; four times as many parts of whole ones are known again.
+    fragmented: datagrams that wait for fragments; as many fragments of whole ones are known again.
     fragment_wait: how long they do (RFC 8200 section 4.5 says 60 s; RFC 791 15 s).
     stream: what one direction of a TCP connection holds back, 128 a segment included.
     streams: directions of TCP connections that are known at a time.
@@ -37,6 +40,7 @@ class Limits(msgspec.Struct, frozen=True):
     header: int = 8 * 1024
     packet: int = 256 * 1024
     block: int = 16 * 1024 * 1024
+    interfaces: int = 16_384
     layers: int = 32
     fragments: int = 16 * 1024 * 1024
     parts: int = 256

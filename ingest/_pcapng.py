@@ -103,7 +103,7 @@ def records(window: Window, tally: Tally, limits: Limits) -> Iterator[Record]:
                             tally.counts["frame without a time, taken to be that of the one before"] += 1
                         else:
                             if kind == _INTERFACE:
-                                section.interfaces.append(_interface(section, data, at, end))
+                                section.interfaces.append(_interface(section, data, at, end, limits))
                             at = end
                             continue
                     except _Damage as error:
@@ -178,10 +178,12 @@ def _simple_packet(section: _Section, data: bytes, at: int, end: int) -> tuple[i
     return interface.link_type, at + 12, at + 12 + length
 
 
-def _interface(section: _Section, data: bytes, at: int, end: int) -> _Interface:
+def _interface(section: _Section, data: bytes, at: int, end: int, limits: Limits) -> _Interface:
     """What an interface description block says. Its options begin behind link type, two bytes and snap length."""
     if end - at < 20:
         raise _Damage("an interface block without room for its fields")
+    if len(section.interfaces) >= limits.interfaces:
+        raise _Damage(f"more than {limits.interfaces} interfaces of a section")
     link_type, snap_length = struct.unpack_from(section.order + "H2xI", data, at + 8)
     interface = _Interface(link_type, snap_length)
     resolution = 6
@@ -209,9 +211,9 @@ def _interface(section: _Section, data: bytes, at: int, end: int) -> _Interface:
 
 def _next_block(window: Window, at: int, order: str, limits: Limits) -> int:
     """Where in `window` the next block begins that looks like one, or -1: a known type, and two equal lengths."""
-    kinds = (_INTERFACE, _OLD_PACKET, _SIMPLE_PACKET, 4, 5, _PACKET)
-    patterns = [re.escape(struct.pack(order + "I", kind)) for kind in kinds] + [re.escape(MAGIC)]
-    candidates = re.compile(b"(?=" + b"|".join(patterns) + b")")
+    # Of types 1 to 6, none of which can begin inside another; or a section.
+    kinds = rb"[\x01-\x06]\0\0\0" if order == "<" else rb"\0\0\0[\x01-\x06]"
+    candidates = re.compile(kinds + b"|" + re.escape(MAGIC))
     while True:
         window.fill(at, CHUNK)
         data = window.data

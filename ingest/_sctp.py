@@ -7,6 +7,7 @@ identifier of its own.
 
 from __future__ import annotations
 
+import operator
 import struct
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 _DATA: Final = 0
 _I_DATA: Final = 64
 _END, _BEGIN, _UNORDERED = 1, 2, 4
-_SEEN: Final = 65_536
+_SEEN: Final = 16_384
+_OVERHEAD: Final = 512
+"""What a part takes beside its bytes."""
+_held = operator.attrgetter("held")
 
 _HEAD: Final = struct.Struct(">HHI")
 _CHUNK: Final = struct.Struct(">BBHI")
@@ -71,9 +75,9 @@ class Associations:
         self._tally = tally
         self._limits = limits
         self._waiting: dict[_Key, _Parts] = {}
-        self._held = 0
-        # The chunks seen last, so that one sent again makes no second message.
-        self._seen: dict[tuple[_Direction, int], None] = {}
+        self.held = 0
+        # Hashes of the chunks seen last, so that one sent again makes no second message.
+        self._seen: dict[int, None] = {}
 
     def take(self, packet: Packet) -> Step:
         """Take in the packet at `packet.at`, chunk by chunk."""
@@ -100,7 +104,7 @@ class Associations:
     def flush(self) -> None:
         """Give up what still waits: the input has ended."""
         while self._waiting:
-            self._give_up(next(iter(self._waiting)))
+            self.give_up_oldest()
 
     def _chunk(self, packet: Packet, side: _Direction, at: int, length: int, flags: int) -> None:
         data = packet.data
@@ -110,12 +114,13 @@ class Associations:
             self._dissector.skip(TOO_SHORT)
             return
         _, _, _, number = _CHUNK.unpack_from(data, at)
-        if (side, number) in self._seen:
+        seen = hash((side, number))
+        if seen in self._seen:
             self._tally.counts["SCTP chunks sent again"] += 1
             return
         part = packet.part(start, at + length)
         if part.end == part.whole:
-            self._seen[side, number] = None
+            self._seen[seen] = None
             if len(self._seen) > _SEEN:
                 del self._seen[next(iter(self._seen))]
         if flags & (_BEGIN | _END) == _BEGIN | _END:
@@ -141,8 +146,8 @@ class Associations:
             waiting.packet = part
         content = part.data[part.at : part.end]
         waiting.parts[number] = (content, part.end < part.whole)
-        waiting.held += len(content)
-        self._held += len(content)
+        waiting.held += len(content) + _OVERHEAD
+        self.held += len(content) + _OVERHEAD
         if flags & _BEGIN:
             waiting.first = number
         if flags & _END:
@@ -154,12 +159,17 @@ class Associations:
                 self._give(waiting.packet, key[0], whole, cut=False)
                 return
         where = part.position
-        if waiting.held > limits.message or len(waiting.parts) > limits.parts:
+        if waiting.held > limits.message + len(waiting.parts) * _OVERHEAD or len(waiting.parts) > limits.parts:
             self._tally.limit(where.source, where.number, f"SCTP message longer than {limits.message} bytes")
             self._give_up(key)
-        while self._held > limits.fragments or len(self._waiting) > limits.fragmented:
+        peers = self._dissector.peers
+        while sum(one.associations.held for one in peers) > limits.fragments or len(self._waiting) > limits.fragmented:
             self._tally.limit(where.source, where.number, "SCTP chunks that wait for others")
-            self._give_up(next(iter(self._waiting)))
+            max((one.associations for one in peers), key=_held).give_up_oldest()
+
+    def give_up_oldest(self) -> None:
+        """Give up the message that has waited longest."""
+        self._give_up(next(iter(self._waiting)))
 
     def _expire(self, before: int) -> None:
         while self._waiting:
@@ -170,7 +180,7 @@ class Associations:
 
     def _forget(self, key: _Key) -> _Parts:
         waiting = self._waiting.pop(key)
-        self._held -= waiting.held
+        self.held -= waiting.held
         return waiting
 
     def _give_up(self, key: _Key) -> None:

@@ -26,10 +26,11 @@ Grows = Callable[[str, "Source"], bool]
 class Source:
     """An open input: its name as messages show it, and how many bytes were read of it.
 
-    grows: asked whether more may come where the file ends now; without it nothing does.
+    grows: asked whether more may come where the file ends now; without it nothing does. chunk: the most that is read
+    at a time.
     """
 
-    __slots__ = ("_ask", "_file", "_read", "grows", "name", "taken")
+    __slots__ = ("_ask", "_file", "_read", "chunk", "grows", "name", "taken")
 
     damage = ""
     """A file ends where it ends."""
@@ -37,6 +38,7 @@ class Source:
     def __init__(self, name: str, file: BufferedReader, grows: Grows | None = None) -> None:
         self.name = name
         self.taken = 0
+        self.chunk = CHUNK
         self.grows = grows is not None
         self._ask = grows
         self._file = file
@@ -45,7 +47,7 @@ class Source:
 
     def read(self, size: int) -> bytes:
         """Up to `size` bytes; none where the input ends. Raises OSError."""
-        data = self._read(size)
+        data = self._read(min(size, self.chunk))
         self.taken += len(data)
         return data
 

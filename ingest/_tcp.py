@@ -34,6 +34,7 @@ _FAR: Final = 1 << 24  # no window is so wide: another connection between the sa
 _Segment = tuple[int, int, bytes, int, Position]
 """Offset, end when it was sent, bytes captured, time, position."""
 _offset = operator.itemgetter(0)
+_held = operator.attrgetter("held")
 
 
 class _Stream:
@@ -79,13 +80,13 @@ class _Stream:
 
 
 class Streams:
-    """All directions of TCP connections of a capture, within bounds."""
+    """All directions of TCP connections of a capture, within bounds shared with its peers. held: bytes held back."""
 
     def __init__(self, dissector: Dissector, tally: Tally, limits: Limits) -> None:
         self._dissector = dissector
         self._tally = tally
         self._limits = limits
-        self._held = 0
+        self.held = 0
         # Both in the order of use: the first is the oldest.
         self._streams: dict[bytes, _Stream] = {}
         self._waiting: dict[bytes, _Stream] = {}
@@ -134,6 +135,16 @@ class Streams:
         if stream.pending or stream.end is not None or stream.held or stream.framer:
             self._advance(key, stream, packet)
 
+    def __len__(self) -> int:
+        """Directions of connections that are known."""
+        return len(self._streams)
+
+    def give_up_oldest(self) -> None:
+        """Give out what the stream holds that was used longest ago, and forget it."""
+        key, oldest = next(iter(self._streams.items()))
+        self._finish(key, oldest)
+        del self._streams[key]
+
     def flush(self) -> None:
         """Give out what all streams hold: the input has ended."""
         for key, stream in self._streams.items():
@@ -143,15 +154,12 @@ class Streams:
     def _new(self, packet: Packet, time: int) -> _Stream:
         dissector = self._dissector
         streams = self._streams
-        while streams:
-            key, oldest = next(iter(streams.items()))
-            full = len(streams) >= self._limits.streams
-            if not full and oldest.last >= time - self._limits.stream_idle:
-                break
-            if full:
-                self._limit(packet, f"more than {self._limits.streams} TCP streams")
-            self._finish(key, oldest)
-            del streams[key]
+        while streams and next(iter(streams.values())).last < time - self._limits.stream_idle:
+            self.give_up_oldest()
+        all_streams = [one.streams for one in dissector.peers]
+        while sum(map(len, all_streams)) >= self._limits.streams:
+            self._limit(packet, f"more than {self._limits.streams} TCP streams")
+            max(all_streams, key=len).give_up_oldest()
         ports = packet.data[packet.at : packet.at + 4]
         source = dissector.endpoint(packet.source, int.from_bytes(ports[:2], "big"))
         destination = dissector.endpoint(packet.destination, int.from_bytes(ports[2:], "big"))
@@ -214,11 +222,10 @@ class Streams:
             self._limit(packet, "TCP segments that wait for others")
             self._give_up(stream, packet.time)
         self._account(key, stream)
-        while self._held > self._limits.streams_held:
+        peers = self._dissector.peers
+        while sum(one.streams.held for one in peers) > self._limits.streams_held:
             self._limit(packet, "TCP streams that wait for segments")
-            oldest_key, oldest = next(iter(self._streams.items()))
-            self._finish(oldest_key, oldest)
-            del self._streams[oldest_key]
+            max((one.streams for one in peers), key=_held).give_up_oldest()
 
     def _drain(self, stream: _Stream, time: int) -> None:
         pending = stream.pending
@@ -256,7 +263,7 @@ class Streams:
 
     def _account(self, key: bytes, stream: _Stream) -> None:
         held = stream.pending_size + len(stream.framer)
-        self._held += held - stream.held
+        self.held += held - stream.held
         stream.held = held
         if self._waiting:
             self._waiting.pop(key, None)
