@@ -111,7 +111,8 @@ def rederive(
 
 def run_name(rules: Rules, since: int | None) -> str:
     """What a run is told by: what it does to a call depends on nothing else."""
-    digest = hashlib.sha256(msgspec.json.encode(rules)).hexdigest()[:16]
+    # A configuration's durations are a kind of int.
+    digest = hashlib.sha256(msgspec.json.encode(rules, enc_hook=int)).hexdigest()[:16]
     return f"{version('sipcdr')} rules {digest} since {since}"
 
 

@@ -77,7 +77,7 @@ def without_secrets(text: str) -> str:
     try:
         url = sa.make_url(text)
     except (sa.exc.ArgumentError, ValueError):
-        return re.sub(r"(://[^:/@]*):.*@", rf"\1:{_HIDDEN}@", text, flags=re.DOTALL)
+        return re.sub(r"(^|://)([^:/@]*):.*@", rf"\1\2:{_HIDDEN}@", text, flags=re.DOTALL)
     query = {
         name: [
             _HIDDEN if _SECRET.search(name) else _ODBC_SECRET.sub(rf"\1={_HIDDEN}", value) if name == _ODBC else value
