@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from . import _pcap, _pcapng
 from ._errors import NotACapture
+from ._logs import is_text
 
 if TYPE_CHECKING:
     from ._limits import Limits
@@ -33,13 +34,17 @@ _OTHERS: Final = (
 )
 
 
+class Text(NotACapture):
+    """What may be a log."""
+
+
 def is_wiresharks(name: str, head: bytes) -> bool:
     """Whether a file, by its first bytes or its name, is a capture that only Wireshark reads."""
     return head.startswith(tuple(_WIRESHARKS)) or name.lower().endswith(_WIRESHARKS_SUFFIX)
 
 
 def records(window: Window, tally: Tally, limits: Limits) -> Iterator[_pcap.Record]:
-    """The frames of a source, whatever its format. Raises NotACapture, OSError."""
+    """The frames of a source, whatever its format. Raises NotACapture, Text for what may be a log; and OSError."""
     window.fill(0, 16)
     head = window.data[:16]
     name = window.source.name
@@ -54,6 +59,6 @@ def records(window: Window, tally: Tally, limits: Limits) -> Iterator[_pcap.Reco
     if is_wiresharks(name, head):
         what = next((what for magic, what in _WIRESHARKS.items() if head.startswith(magic)), "an ERF")
         raise NotACapture(f"{what} capture, which is read by --reader pyshark only")
-    if all(byte in b"\t\r\n\x1b" or 32 <= byte < 127 for byte in head):
-        raise NotACapture("text, not a capture (pcap or pcapng)")
+    if is_text(head):
+        raise Text("text, not a capture (pcap or pcapng)")
     raise NotACapture(f"not a capture (pcap or pcapng): begins with {head[:4].hex(' ')}")

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Final, Literal
 from ._containers import captures
 from ._dissect import BATCH, Dissector
 from ._errors import NotACapture, ReaderUnavailable
-from ._formats import is_wiresharks, records
+from ._formats import Text, is_wiresharks, records
 from ._layers import LINK_TYPES, link_type_named
 from ._limits import Limits
+from ._logs import LogOptions, log_messages
 from ._pyshark import Shark, SharkOptions
-from ._source import CHUNK, PAUSE, STANDARD_INPUT, Window, open_source
+from ._source import PAUSE, STANDARD_INPUT, Window, open_source
 from ._tally import Tally
 
 if TYPE_CHECKING:
@@ -29,10 +30,9 @@ Reader = Literal["auto", "python", "pyshark"]
 
 _LIMITS: Final = Limits()
 _NOTHING: Final = SharkOptions()
+_LOGS: Final = LogOptions()
 _SHARKS: Final = 4
 """As many tsharks run at a time: each takes some hundred MB."""
-_LEAST_CHUNK: Final = 1 << 16
-_LEAST_BATCH: Final = 8
 _AT_ONCE: Final = -(1 << 62)
 _NEVER: Final = 1 << 62
 
@@ -50,6 +50,7 @@ class Inputs:
     esp_null: look into ESP for packets without a cipher.
     follow: read on as files grow, until each is gone or `stop` is called, with empty batches while nothing comes. They
     are then read by the own reader, side by side without regard to time, and not if they are packed.
+    logs: what text logs, which are found by their content, don't say themselves.
     files: the files that the paths name, in their order.
     total_bytes: their sizes together, None with standard input.
 
@@ -66,6 +67,7 @@ class Inputs:
         shark: SharkOptions = _NOTHING,
         esp_null: bool = False,
         follow: bool = False,
+        logs: LogOptions = _LOGS,
     ) -> None:
         if reader == "python" and shark:
             raise ReaderUnavailable("key logs, decode-as rules and display filters are for the reader pyshark")
@@ -73,6 +75,7 @@ class Inputs:
         self._may_ask = reader == "auto"
         self._asked: Shark | None = None
         self._tally = tally
+        self._logs = logs
         self._limits = limits
         self._esp_null = esp_null
         self._follow = follow
@@ -80,7 +83,6 @@ class Inputs:
         self._done = 0
         self._open: list[_Capture] = []
         self._idle: list[Dissector] = []
-        self._dissectors: list[Dissector] = []
         self.files = _expand(paths, tally)
         self.total_bytes = _total(self.files)
 
@@ -105,14 +107,14 @@ class Inputs:
         for name in self.files[self._limits.files :]:
             self._tally.problem(name, 0, 0, f"more than {self._limits.files} files can't be followed")
         for name in self.files[: self._limits.files]:
-            self._start(_Capture(name, _AT_ONCE, None))
+            self._start(_Capture(name, _AT_ONCE, None, logs=self._logs))
         while self._open:
             quiet = True
             for capture in list(self._open):
                 batch = capture.following()
                 if capture.ended:
-                    batch = self._close(capture)
-                if batch:
+                    self._close(capture)
+                elif batch:
                     quiet = False
                     yield batch
             if quiet and self._open:
@@ -157,7 +159,7 @@ class Inputs:
             if not capture.ended:
                 heapq.heappush(heap, (capture.next_time(), order, capture))
             else:
-                batch += self._close(capture)
+                self._close(capture)
                 for other in shut[:1]:
                     heapq.heappush(heap, other)
                 del shut[:1]
@@ -170,7 +172,7 @@ class Inputs:
     def _look(self, name: str) -> _Capture | None:
         """A capture, when it begins, and who reads it; None if nobody can, which is noted."""
         if name == STANDARD_INPUT or not Path(name).is_file():  # what is read of a pipe is gone
-            return _Capture(name, _AT_ONCE, self._shark)
+            return _Capture(name, _AT_ONCE, self._shark, logs=self._logs)
         window = None
         try:
             source = open_source(name)
@@ -178,7 +180,12 @@ class Inputs:
                 for stream in captures(source, self._limits):
                     window = Window(stream)
                     # What is odd there is noted when the file is read.
-                    first = next(records(window, Tally(), self._limits), None)
+                    try:
+                        first = next(records(window, Tally(), self._limits), None)
+                    except Text:
+                        batches = log_messages(window, Tally(), self._limits, self._logs, _written(name))
+                        start = next((batch[0].time for batch in batches if batch), _AT_ONCE)
+                        return _Capture(name, start, self._shark, logs=self._logs)
                     break
                 else:
                     raise NotACapture("no file in this archive")
@@ -186,7 +193,7 @@ class Inputs:
                 source.close()
         except (NotACapture, OSError) as error:
             if window is not None and window.source.name != name:  # of several in an archive
-                return _Capture(name, _AT_ONCE, self._shark)
+                return _Capture(name, _AT_ONCE, self._shark, logs=self._logs)
             head = window.data[:16] if window is not None else b""
             shark = self._shark or self._ask(is_wiresharks(name, head))
             if shark is not None:
@@ -194,10 +201,10 @@ class Inputs:
             self._tally.problem(name, 0, 0, _reason(error))
             return None
         if first is None:
-            return _Capture(name, _AT_ONCE, self._shark)
+            return _Capture(name, _AT_ONCE, self._shark, logs=self._logs)
         _, start, link_type, _ = first
         if self._shark is not None or link_type in LINK_TYPES:
-            return _Capture(name, start, self._shark)
+            return _Capture(name, start, self._shark, logs=self._logs)
         return _Capture(name, start, self._ask(True), doubted=link_type)
 
     def _ask(self, wiresharks: bool) -> Shark | None:
@@ -217,7 +224,6 @@ class Inputs:
     def _start(self, capture: _Capture) -> None:
         """Open a capture; one that begins where another has ended continues that one's streams."""
         self._open.append(capture)
-        self._share()
         if capture.shark is not None:
             capture.open_by(capture.shark, self._tally, self._limits)
             return
@@ -227,29 +233,15 @@ class Inputs:
             self._idle.remove(dissector)
             dissector.source = capture.name
         else:
-            dissector = Dissector(
-                capture.name, self._tally, self._limits, esp_null=self._esp_null, peers=self._dissectors
-            )
+            dissector = Dissector(capture.name, self._tally, self._limits, esp_null=self._esp_null)
         follows = self._follow and Path(capture.name).is_file()
         capture.open(dissector, self._tally, self._limits, self._grows if follows else None)
 
-    def _close(self, capture: _Capture) -> list[SipMessage]:
-        """Close a capture; gives the messages of one that ended so long ago that none continues it any more."""
+    def _close(self, capture: _Capture) -> None:
         self._open.remove(capture)
-        self._share()
         self._done += capture.taken
         if capture.dissector is not None:
             self._idle.append(capture.dissector)
-        if len(self._idle) <= self._limits.files:
-            return []
-        oldest = min(self._idle, key=lambda one: one.last_time)
-        self._idle.remove(oldest)
-        return oldest.finish()
-
-    def _share(self) -> None:
-        """Let the open captures have as much at hand together as one would have."""
-        for capture in self._open:
-            capture.share(len(self._open))
 
 
 class _Capture:
@@ -258,16 +250,23 @@ class _Capture:
     shark: who reads it instead of us. doubted: its link type, where it isn't sure that Wireshark knows it better.
     """
 
-    def __init__(self, name: str, start: int, shark: Shark | None, *, doubted: int | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        start: int,
+        shark: Shark | None,
+        *,
+        doubted: int | None = None,
+        logs: LogOptions = _LOGS,
+    ) -> None:
         self.name = name
         self.start = start
         self.shark = shark
         self.doubted = doubted
+        self._logs = logs
         self.opened = self.ended = False
         self.dissector: Dissector | None = None
         self.taken = 0
-        self._parts = 1
-        self._source: Source | None = None
         self._batches: Generator[list[SipMessage]] | None = None
         self._messages: list[SipMessage] = []
         self._at = 0
@@ -282,14 +281,6 @@ class _Capture:
         """Begin to let Wireshark read."""
         self.opened = True
         self._batches = self._read_by(shark, tally, limits)
-
-    def share(self, parts: int) -> None:
-        """Have so small a part of what may be at hand."""
-        self._parts = parts
-        if self.dissector is not None:
-            self.dissector.batch = max(BATCH // parts, _LEAST_BATCH)
-        if self._source is not None:
-            self._source.chunk = max(CHUNK // parts, _LEAST_CHUNK)
 
     def close(self) -> None:
         """Read no more."""
@@ -329,12 +320,19 @@ class _Capture:
     ) -> Generator[list[SipMessage]]:
         source: Source | None = None
         try:
-            source = self._source = open_source(self.name, grows)
-            self.share(self._parts)
+            source = open_source(self.name, grows)
             for stream in captures(source, limits):
                 dissector.source = stream.name
+                window = Window(stream)
                 try:
-                    for batch in dissector.feed(records(Window(stream), tally, limits)):
+                    batches = dissector.feed(records(window, tally, limits))
+                except Text:
+                    batches = log_messages(window, tally, limits, self._logs, _written(self.name))
+                except NotACapture as error:
+                    tally.problem(stream.name, 0, 0, str(error))
+                    continue
+                try:
+                    for batch in batches:
                         self._count(source, tally)
                         yield batch
                 except NotACapture as error:
@@ -368,6 +366,13 @@ class _Capture:
     def _count(self, source: Source, tally: Tally) -> None:
         tally.bytes += source.taken - self.taken
         self.taken = source.taken
+
+
+def _written(name: str) -> int:
+    """When a file was last written, microseconds UTC; of standard input now."""
+    if name == STANDARD_INPUT:
+        return time.time_ns() // 1000
+    return Path(name).stat().st_mtime_ns // 1000
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,339 @@
+"""What a reader of a log format is made of, and what all of them need.
+
+A format finds its marker in the bytes at hand and takes the record that is there, with nothing but these bytes to go
+by. Where they may not be enough it says so, and is asked again with more; so how a log was cut into pieces changes
+nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Protocol
+
+import msgspec
+
+from ._sip import end_of_head, is_start_line
+
+PREFIX: Final = 16 * 1024
+"""Bytes before a marker that a format may look at."""
+LINE: Final = 8 * 1024
+"""Bytes of an opening line."""
+NOT_SIP: Final = "log records without SIP"
+_NEVER: Final = 1 << 62
+
+_CONTENT_LENGTH = re.compile(rb"\n(?:content-length|l)[ \t]*:[ \t]*([0-9]{1,10})[ \t]*\r?\n", re.IGNORECASE)
+_WHOLE: Final = 128 * 1024
+_ESCAPED: Final = re.compile(rb" ?#(012|015)")
+_ENDS: Final = {b"012": b"\n", b"015": b"\r"}
+_ESCAPES = re.compile(rb"\x1b\[[0-9;]{0,16}[mK]")
+
+
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """A SIP message as a log has it.
+
+    raw: its bytes, as near to the wire's as can be. at: where its record begins, in the bytes that were given.
+    time: microseconds UTC; tick: microseconds of the time's last digit. cut: the log has less than was sent.
+    """
+
+    raw: bytes
+    at: int
+    time: int
+    tick: int = 1
+    source: str = ""
+    destination: str = ""
+    transport: str = ""
+    machine: str = ""
+    pool: str = ""
+    cut: bool = False
+
+
+class Taken(msgspec.Struct, frozen=True, gc=False):
+    """What stands at a marker. end: where to read on.
+
+    opened: whether it was a record of the format. damage: what is wrong with it; odd: what is just to be counted.
+    """
+
+    end: int
+    records: tuple[Record, ...] = ()
+    opened: bool = True
+    damage: str = ""
+    odd: str = ""
+
+
+class Format(Protocol):
+    """A log format.
+
+    name: as `--log-format` has it. windows: its bytes, where not UTF-8, are of a Windows code page. waiting: a part of
+    a message was taken, and is held back until the rest comes.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def windows(self) -> bool: ...
+
+    @property
+    def waiting(self) -> bool: ...
+
+    def search(self, data: bytes, at: int) -> int:
+        """Where the next marker begins, at or after `at`; -1 without one."""
+
+    def take(self, data: bytes, low: int, at: int, ended: bool) -> Taken | None:
+        """The record of the marker at `at`, or None if more bytes are needed, which are there unless `ended`.
+
+        Before `low` nothing is to be looked at.
+        """
+
+
+class Finder:
+    """Finds the next of some literals in bytes, each looked for once."""
+
+    def __init__(self, *literals: bytes) -> None:
+        self._literals = literals
+        self._data = b""
+        self._next = [0] * len(literals)
+
+    def search(self, data: bytes, at: int) -> int:
+        """Where the next one begins; -1 if there is none."""
+        if data is not self._data:
+            self._data = data
+            self._next = [-1] * len(self._literals)
+        following = self._next
+        nearest = _NEVER
+        for number, literal in enumerate(self._literals):
+            place = following[number]
+            if place < at:
+                place = data.find(literal, at)
+                if place < 0:
+                    place = _NEVER
+                following[number] = place
+            nearest = min(nearest, place)
+        return -1 if nearest == _NEVER else nearest
+
+
+def line_around(data: bytes, low: int, at: int, ended: bool) -> tuple[int, int, int] | None:
+    """Of the line with `at` in it: where it begins, ends, and the next one begins.
+
+    None if it may go on. A line longer than LINE behind `at` ends there.
+    """
+    begin = data.rfind(b"\n", low, at) + 1 or low
+    end = data.find(b"\n", at, at + LINE)
+    if end < 0:
+        if len(data) - at < LINE and not ended:
+            return None
+        end = min(at + LINE, len(data))
+        return begin, end, end
+    return begin, end - (data[end - 1 : end] == b"\r"), end + 1
+
+
+def whole_line(data: bytes, low: int, at: int, ended: bool) -> tuple[int, int, int] | None:
+    """As `line_around`, of a line that may hold a message."""
+    begin = data.rfind(b"\n", low, at) + 1 or low
+    end = data.find(b"\n", at, at + _WHOLE)
+    if end < 0:
+        if len(data) - at < _WHOLE and not ended:
+            return None
+        end = min(at + _WHOLE, len(data))
+        return begin, end, end
+    return begin, end - (data[end - 1 : end] == b"\r"), end + 1
+
+
+def unescaped(text: bytes) -> bytes:
+    """A text with the line ends that syslog has written as `#012` and `#015`."""
+    return _ESCAPED.sub(lambda found: _ENDS[found[1]], text)
+
+
+def plain(text: bytes) -> bytes:
+    """A text without a terminal's colours."""
+    return _ESCAPES.sub(b"", text) if b"\x1b" in text else text
+
+
+def host_port(text: bytes) -> str:
+    """`host:port` out of a log, IPv6 in brackets; the port is behind the last colon."""
+    text = text.strip()[:300]
+    host, colon, port = text.rpartition(b":")
+    if colon and port.isdigit() and b":" in host and not host.startswith(b"["):
+        text = b"[" + host + b"]:" + port
+    return text.decode("utf-8", "replace")
+
+
+def on_the_wire(raw: bytes) -> bytes:
+    """A message whose CRs the log has dropped, with them.
+
+    The body gets them too, unless it has the length that Content-Length says without.
+    """
+    first = raw.find(b"\n")
+    if first < 0 or raw[first - 1 : first] == b"\r":
+        return raw
+    body_at = end_of_head(raw)
+    if body_at < 0:
+        return _with_returns(raw)
+    head, body = raw[:body_at], raw[body_at:]
+    length = _CONTENT_LENGTH.search(head)
+    if length is None or int(length[1]) != len(body):
+        body = _with_returns(body)
+    return _with_returns(head) + body
+
+
+def _with_returns(text: bytes) -> bytes:
+    return text.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+class Block:
+    """How a format lays out a message behind its opening line.
+
+    closing: matches what stands right behind a message. boundary: matches the beginning of a line that is no more of
+    the message. foreign: the same of a line that is left out. largest: bytes of a message.
+    """
+
+    def __init__(
+        self,
+        closing: re.Pattern[bytes],
+        boundary: re.Pattern[bytes],
+        foreign: re.Pattern[bytes] | None = None,
+        largest: int = 64 * 1024,
+    ) -> None:
+        self._closing = closing
+        self._boundary = boundary
+        self._foreign = foreign
+        self._largest = largest
+
+    def message(
+        self, data: bytes, at: int, ended: bool, *, size: int = -1, prefix: re.Pattern[bytes] | None = None
+    ) -> tuple[bytes, int, bool] | None:
+        """The message that begins at `at`, where it ends, and whether it is whole; None if more bytes are needed.
+
+        size: its bytes on the wire, if the log says. prefix: what stands before each of its lines in the log.
+        """
+        if prefix is None and self._foreign is None:
+            found = self._by_length(data, at, ended, size)
+            if found is None or found[0]:
+                return found
+        return self._by_lines(data, at, ended, size, prefix)
+
+    def _by_length(self, data: bytes, at: int, ended: bool, size: int) -> tuple[bytes, int, bool] | None:
+        """By what it says itself, if the log's closing stands there; an empty message if it doesn't."""
+        nothing = (b"", at, False)
+        known = len(data)
+        limit = at + self._largest
+        line_end = data.find(b"\n", at, at + LINE)
+        if line_end < 0:
+            return None if not ended and known < at + LINE else nothing
+        if not is_start_line(data[at:line_end]):
+            return nothing
+        ends = []
+        bare = data[line_end - 1 : line_end] != b"\r"
+        if size >= 0:
+            ends.append(at + size)
+            start = at
+        else:
+            body_at = _end_of_head(data, at, limit)
+            if body_at < 0:
+                return None if not ended and known < limit else nothing
+            size = content_length(data, at, body_at)
+            if size < 0:
+                return nothing
+            ends.append(body_at + size)
+            start = body_at
+        if size > self._largest:
+            return nothing
+        if bare:
+            end = _with_bare_ends(data, start, size, ended)
+            if end is None:
+                return None
+            ends.append(end)
+        for end in ends:
+            if end + 64 > known and not ended:
+                return None
+            if end <= known and self._closing.match(data, end):
+                return data[at:end], end, True
+        return nothing
+
+    def _by_lines(
+        self, data: bytes, at: int, ended: bool, size: int, prefix: re.Pattern[bytes] | None
+    ) -> tuple[bytes, int, bool] | None:
+        """Line by line up to a boundary, or to where it has its length; lines of others left out."""
+        lines: list[bytes] = []
+        wire = length = 0
+        body = None if size < 0 else size
+        begin = at
+        known = len(data)
+        in_head = size < 0
+        while True:
+            end = data.find(b"\n", at, begin + self._largest + LINE)
+            if end < 0:
+                if not ended and known - begin < self._largest + LINE:
+                    return None
+                end = min(known, begin + self._largest + LINE)
+                if end > at:
+                    lines.append(data[at:end])
+                return b"".join(lines), end, False
+            line = data[at : end + 1]
+            if prefix is not None:
+                found = prefix.match(line)
+                if found is not None:
+                    line = line[found.end() :]
+            if lines and self._boundary.match(line):
+                text = b"".join(lines)
+                return text, at, body is None or wire >= body
+            if self._foreign is not None and self._foreign.match(line):
+                at = end + 1
+                continue
+            at = end + 1
+            lines.append(line)
+            length += len(line)
+            if in_head:
+                if line in (b"\n", b"\r\n") and len(lines) > 1:
+                    in_head = False
+                    head = b"".join(lines)
+                    body = content_length(head, 0, len(head))
+                    wire = 0
+                    if body <= 0:
+                        if body == 0:
+                            return head, at, True
+                        body = None
+                continue
+            wire += len(line) + (line[-2:-1] != b"\r")
+            if body is not None and wire >= body:
+                return _shortened(b"".join(lines), wire - body), at, True
+            if length > self._largest:
+                return b"".join(lines), at, False
+
+
+def _shortened(text: bytes, over: int) -> bytes:
+    """A text without the bytes that it has over, of which its last line end stands for two: that is the log's."""
+    if over > 0:
+        text = text.removesuffix(b"\n").removesuffix(b"\r")
+        text = text[: len(text) - max(over - 2, 0)]
+    return text
+
+
+def _end_of_head(data: bytes, at: int, limit: int) -> int:
+    crlf = data.find(b"\n\r\n", at, limit)
+    bare = data.find(b"\n\n", at, limit if crlf < 0 else crlf + 1)
+    if bare >= 0:
+        return bare + 2
+    return crlf + 3 if crlf >= 0 else -1
+
+
+def content_length(data: bytes, at: int, body_at: int) -> int:
+    """What the first Content-Length in a head says, -1 without one that is a number."""
+    found = _CONTENT_LENGTH.search(data, at, body_at)
+    return int(found[1]) if found is not None else -1
+
+
+def _with_bare_ends(data: bytes, at: int, size: int, ended: bool) -> int | None:
+    """Where `size` bytes end if each line end without CR stood for two; None if more bytes are needed."""
+    left = size
+    known = len(data)
+    while left > 0:
+        end = data.find(b"\n", at, at + left)
+        if end < 0:
+            return None if at + left > known and not ended else at + left
+        line = end + 1 - at
+        left -= line + (data[end - 1 : end] != b"\r")
+        at = end + 1
+        if left < 0:  # it ends before the line end
+            return at - 1
+    return at

@@ -1,0 +1,108 @@
+"""FreeSWITCH's `sofia global siptrace on`.
+
+    recv 1141 bytes from udp/[192.0.2.10]:5060 at 09:14:07.482113:
+    ------------------------------------------------------------------------
+    INVITE sip:…
+
+CRs are dropped, N counts them. Old versions indent the block by three blanks and end it with dashes. Lines of other
+threads may stand between. The date is that of the nearest line before which has one, else of the file.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from ._log_format import Block, Finder, Record, Taken, line_around, on_the_wire, plain
+from ._log_joined import Joined
+from ._log_time import stamp_in, stamps_in
+
+if TYPE_CHECKING:
+    from ._log_time import Clock
+
+_OPENING = re.compile(
+    rb"(recv|send) (\d{1,7}) bytes (?:from|to) ([a-z]{2,5})/\[([0-9A-Za-z.:%_-]{1,64})\](?::(\d{1,5}))?[^ \r\n]{0,64}"
+    rb" at (\d\d:\d\d:\d\d\.\d{1,6}):?\r?$"
+)
+_DASHES = re.compile(rb"[ \t]*-{60,80}[ \t]*\r?\n?\Z")
+_CLOSING = re.compile(rb"\r?\n|\Z|-{60}")
+_BOUNDARY = re.compile(rb"[ \t]*-{60,80}[ \t]*\r?\n|(?:   )?(?:recv|send) \d{1,7} bytes (?:from|to) ")
+_FOREIGN = re.compile(rb"(?:[0-9a-f]{8}-[0-9a-f-]{27} )?\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{1,9} ")
+_INDENT = re.compile(rb"   ")
+_DAYS: Final = 4096
+_STREAMS: Final = frozenset({"TCP", "TLS", "WS", "WSS"})
+
+
+class FreeSwitch:
+    """Reads such traces."""
+
+    name = "freeswitch"
+    windows = False
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._marks = Finder(b" bytes from ", b" bytes to ")
+        self._block = Block(_CLOSING, _BOUNDARY)
+        self._mixed = Block(_CLOSING, _BOUNDARY, _FOREIGN)
+        self._joined = Joined()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a part of a message is held back."""
+        return self._joined.waiting
+
+    def search(self, data: bytes, at: int) -> int:
+        """Where the next mark of an opening line is."""
+        return self._marks.search(data, at)
+
+    def take(self, data: bytes, low: int, at: int, ended: bool) -> Taken | None:
+        """The block behind the opening line that `at` is in."""
+        line = line_around(data, low, at, ended)
+        if line is None:
+            return None
+        begin, end, following = line
+        text = plain(data[begin:end])
+        found = _OPENING.search(text)
+        if found is None:
+            return Taken(following, opened=False)
+        dashes_end = data.find(b"\n", following, following + 256) + 1
+        if not dashes_end:
+            if len(data) < following + 256 and not ended:
+                return None
+            return Taken(following, damage="a record without its message")
+        if not _DASHES.match(data[following:dashes_end]):
+            return Taken(following, damage="a record without its message")
+        size = int(found[2])
+        indent = _INDENT if text.startswith(b"   ") else None
+        message = self._block.message(data, dashes_end, ended, size=size, prefix=indent)
+        if message is not None and _FOREIGN.search(data, dashes_end, message[1]):
+            message = self._mixed.message(data, dashes_end, ended, size=size, prefix=indent)
+        if message is None:
+            return None
+        raw, stop, whole = message
+        raw = on_the_wire(plain(raw))
+        for day in list(stamps_in(data[max(low, begin - _DAYS) : begin]))[-1:]:
+            self._clock.saw_day(day)
+        stamp = stamp_in(found[6])
+        time = self._clock.moment(stamp) if stamp is not None else None
+        if time is None or stamp is None:
+            return Taken(stop, damage="a record without a time")
+        host = found[4].decode("ascii")
+        peer = f"[{host}]" if ":" in host else host
+        peer += f":{found[5].decode('ascii')}" if found[5] else ":5060"
+        received = found[1] == b"recv"
+        transport = found[3].decode("ascii").upper()
+        record = Record(
+            raw,
+            begin,
+            time,
+            stamp.tick,
+            source=peer if received else "",
+            destination="" if received else peer,
+            transport=transport,
+            cut=not whole,
+        )
+        if not raw.strip():
+            return Taken(stop, odd="keep-alives")
+        records = self._joined.feed(record) if transport in _STREAMS else (record,)
+        return Taken(stop, records, damage="" if whole else "a record cut short")

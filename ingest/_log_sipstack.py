@@ -1,0 +1,129 @@
+r"""Traces of Lync Server and Skype for Business Server: the SIPStack component, as CLS search or OCSLogger write them.
+
+A record stands between two lines::
+
+    TL_INFO(TF_PROTOCOL) [pool3\fe2]0B6C.1D34::11/23/2026-09:14:07.482.00001a2f (SIPStack,…) [2150934417] $$begin_record
+    Direction: incoming;source="internal edge";destination="external edge"
+    Peer: 10.4.0.21:50811
+    Start-Line: INVITE sip:ben@corp.example SIP/2.0
+    From: …
+    Message-Body: v=0
+    …
+    $$end_record
+
+The trace keeps headers and body, not the bytes: a Content-Length may not fit. The server's own address isn't in it; its
+name is, where the log was collected from several.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from ._log_format import NOT_SIP, Finder, Record, Taken, host_port, line_around, on_the_wire
+from ._log_time import stamp_in
+
+if TYPE_CHECKING:
+    from ._log_time import Clock
+
+_BEGIN: Final = b"$$begin_record"
+_END: Final = b"$$end_record"
+
+_HEAD = re.compile(
+    rb"TL_[A-Z]{1,16}\((TF_[A-Z_]{1,32})\) {0,4}\[([^\]\r\n]{0,255})\] {0,4}[0-9A-Fa-f]{1,8}\.[0-9A-Fa-f]{1,8}::"
+    rb"(\d\d/\d\d/\d{4}-\d\d:\d\d:\d\d\.\d{1,6})"
+)
+_ANY_HEAD = re.compile(rb"^TL_[A-Z]{1,16}\(TF_[A-Z_]{1,32}\)[^\n]{0,2048}(?:\n|\Z)", re.MULTILINE)
+_FIELD = re.compile(rb"^(Direction|Peer|Transport|Local-IP):[ \t]*([^\r\n]*)", re.MULTILINE)
+_NO_BODY: Final = (b"", b"-", b"\xe2\x80\x93", b"\x96")
+"""An empty body: nothing, a hyphen, an en dash in UTF-8 or in a Windows code page."""
+
+
+class SipStack:
+    """Reads such traces."""
+
+    name = "sipstack"
+    windows = True
+    waiting = False
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._begins = Finder(_BEGIN)
+        self._bounds = Finder(_BEGIN, _END)
+
+    def search(self, data: bytes, at: int) -> int:
+        """Where the next record's mark is."""
+        return self._begins.search(data, at)
+
+    def take(self, data: bytes, low: int, at: int, ended: bool) -> Taken | None:
+        """The record whose first line has its mark at `at`."""
+        line = line_around(data, low, at, ended)
+        if line is None:
+            return None
+        begin, _, following = line
+        head = _HEAD.search(data, begin, at)
+        if head is None:
+            return Taken(following, opened=False)
+        if head[1] != b"TF_PROTOCOL":
+            return Taken(following, odd=NOT_SIP)
+        stop = self._bounds.search(data, following)
+        if stop < 0:
+            if not ended:
+                return None
+            stop = len(data)
+        whole = data.startswith(_END, stop)
+        text = data[following : data.rfind(b"\n", following, stop) + 1 or following] if whole else data[following:stop]
+        end = stop + len(_END) if whole else stop
+        if not whole:
+            # Up to the next record's first line, whatever that is of.
+            other = _ANY_HEAD.search(text)
+            if other is not None:
+                text = text[: other.start()]
+                end = following + other.start()
+            elif stop < len(data):
+                end = following
+        elif b"\nTL_" in text or text.startswith(b"TL_"):
+            text = _ANY_HEAD.sub(b"", text)
+        damage = "" if whole else "a record without its end"
+        stamp = stamp_in(head[3])
+        time = self._clock.moment(stamp) if stamp is not None else None
+        raw = _message(text)
+        if raw is None or stamp is None or time is None:
+            return Taken(end, damage=damage or "a record without " + ("a start line" if raw is None else "a time"))
+        fields = {found[1]: found[2].strip() for found in _FIELD.finditer(text, 0, text.find(b"Start-Line:"))}
+        pool, machine = _machine(head[2])
+        peer = host_port(fields.get(b"Peer", b""))
+        incoming = fields.get(b"Direction", b"").lower().startswith(b"incoming")
+        source, destination = (peer, machine) if incoming else (machine, peer)
+        record = Record(raw, begin, time, stamp.tick, source, destination, "", machine, pool, not whole)
+        return Taken(end, (record,), damage=damage)
+
+
+def _machine(prefix: bytes) -> tuple[str, str]:
+    r"""Pool and machine of a head's `[pool\machine]`; a number there is a processor's."""
+    pool, backslash, machine = prefix.rpartition(b"\\")
+    if not backslash:
+        return "", ""
+    return pool.strip().decode("utf-8", "replace"), machine.strip().decode("utf-8", "replace")
+
+
+def _message(text: bytes) -> bytes | None:
+    """The SIP message of a record's text."""
+    start = text.find(b"Start-Line:")
+    if start < 0:
+        return None
+    body_at = text.find(b"\nMessage-Body:", start)
+    head = text[start + len(b"Start-Line:") : body_at if body_at >= 0 else len(text)].strip()
+    body = b""
+    if body_at >= 0:
+        body = text[body_at + len(b"\nMessage-Body:") :]
+        body = body[1:] if body.startswith(b" ") else body
+        # The line end before the mark is the trace's.
+        body = body.removesuffix(b"\n").removesuffix(b"\r")
+        if body.strip() in _NO_BODY:
+            body = b""
+    if b"\r\n" in head:
+        lines = [line.rstrip(b"\r") for line in head.split(b"\n")]
+        return b"\r\n".join(line for line in lines if line) + b"\r\n\r\n" + body
+    lines = [line for line in head.split(b"\n") if line]
+    return on_the_wire(b"\n".join(lines) + b"\n\n" + body)
