@@ -21,11 +21,14 @@ from sipcdr.ingest import Limits, Tally, scan
 
 from ._message_text import headers_masked
 from ._pseudonyms import Pseudonyms
+from ._select import as_received
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from sipcdr.builder import SipMessage
+
+    from ._select import Selection
 
 _LONG: Final = {short.decode(): long.decode() for short, long in COMPACT.items()}
 
@@ -134,6 +137,17 @@ class Anonymizer:
             scanned,
             machine=self.names.host(message.machine) if message.machine else "",
             pool=self.names.host(message.pool) if message.pool else "",
+        )
+
+    def selection(self, selection: Selection) -> Selection:
+        """A selection by users and Call-ID as it finds the same sessions under their other names."""
+        return msgspec.structs.replace(
+            selection,
+            caller=None if selection.caller is None else self.address(selection.caller),
+            callee=None if selection.callee is None else self.address(selection.callee),
+            call_id=None
+            if selection.call_id is None
+            else self.call_id(as_received(selection.call_id).decode("latin-1")),
         )
 
     def address(self, value: str) -> str:

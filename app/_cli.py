@@ -63,6 +63,7 @@ Examples:
   sipcdr replay call.pcap               into sqlite:///sipcdr.db, and show
   sipcdr replay call.pcap --to none     only show the sessions
   sipcdr replay captures/ --caller ann --since 2026-11-23T08:00
+  sipcdr replay captures/ --report calls.html --anonymize
   sipcdr replay tls.pcap --keylog keys.log --decode-as tls.port==5071,sip
   tcpdump -i eth0 -w - udp | sipcdr replay - --to none --format json
 
@@ -71,20 +72,27 @@ Exit status: 0 all was read; 1 some input was damaged or could not be read; 2 us
 )
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(allow_dash=True))
 @click.option("--to", "url", metavar="URL|none", default="sqlite:///sipcdr.db", show_default=True,
-              help="The database, as an SQLAlchemy URL; none only shows the sessions.")  # fmt: skip
-@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True,
-              help="How sessions are printed: for people, one JSON object a line, or CSV.")  # fmt: skip
-@click.option("--reader", type=click.Choice(["auto", "python", "pyshark"]), default="auto", show_default=True,
-              help="Who reads captures: the own reader (python), or Wireshark's tshark (pyshark).")  # fmt: skip
-@click.option("--keylog", metavar="FILE", help="TLS secrets, as SSLKEYLOGFILE makes them. Read by tshark.")
+              help="The database, an SQLAlchemy URL; none only shows sessions.")  # fmt: skip
+@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", metavar="FORM",
+              help="Print sessions as a table, as json (an object a line), or as csv.")  # fmt: skip
+@click.option("--reader", type=click.Choice(["auto", "python", "pyshark"]), default="auto", metavar="READER",
+              help="Who reads: auto, python (the own reader) or pyshark (Wireshark's).")  # fmt: skip
+@click.option("--keylog", metavar="FILE", help="TLS secrets (SSLKEYLOGFILE). Read by tshark.")
 @click.option("--decode-as", metavar="RULE", multiple=True,
-              help="A rule of tshark -d, such as tls.port==5071,sip; may be given again. Read by tshark.")  # fmt: skip
-@click.option("--display-filter", metavar="F", help="Only frames that Wireshark would display. Read by tshark.")
+              help="A rule of tshark -d: tls.port==5071,sip. Read by tshark.")  # fmt: skip
+@click.option("--display-filter", metavar="F", help="Only frames that this filter passes. Read by tshark.")
+@click.option("--esp-null", is_flag=True, help="Look into ESP for packets that aren't encrypted.")
+@click.option("--follow", is_flag=True, help="Read on as the files grow, until Ctrl-C or until they are gone.")
 @click.option("--since", type=Time(), metavar="T", help="Read messages from this time on (ISO 8601 or epoch).")
 @click.option("--until", type=Time(), metavar="T", help="Read messages before this time.")
 @click.option("--caller", metavar="U", help="Only calls of this caller: an address or its user part.")
 @click.option("--callee", metavar="U", help="Only calls to this callee, reached or dialled.")
 @click.option("--call-id", metavar="ID", help="Only the call with this Call-ID.")
+@click.option("--report", metavar="FILE", help="Write a page of HTML: figures, sessions, flows, reasons.")
+@click.option("--report-details", type=click.IntRange(0), metavar="N", default=2000,
+              help="Sessions with messages in it, failed ones first: 2000.")  # fmt: skip
+@click.option("--anonymize", is_flag=True,
+              help="Other users, numbers, addresses in all that comes out.")  # fmt: skip
 @click.option("--quiet", is_flag=True, help="No progress bar and no summary.")
 @click.option("--no-ddl", is_flag=True, help="Don't make or upgrade the tables.")
 @click.pass_context
@@ -104,4 +112,12 @@ def replay(
     for option in ("keylog", "decode_as", "display_filter"):
         if chosen["reader"] == "python" and chosen[option]:
             raise click.UsageError(f"--{option.replace('_', '-')} is nothing that --reader python can do", ctx)
+    tshark = chosen["reader"] == "pyshark" or chosen["keylog"] or chosen["decode_as"] or chosen["display_filter"]
+    for option in ("esp_null", "follow"):
+        if chosen[option] and tshark:
+            raise click.UsageError(
+                f"--{option.replace('_', '-')} is for --reader python, without options of tshark", ctx
+            )
+    if chosen["anonymize"] and ctx.get_parameter_source("url") is click.core.ParameterSource.DEFAULT:
+        url = "none"  # the usual database holds calls under their own names
     ctx.exit(run_replay(paths, url=url, form=form, quiet=quiet, ddl=not no_ddl, **chosen))

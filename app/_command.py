@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import re
+import signal
 import sqlite3
 import sys
-from contextlib import closing, suppress
+from collections import deque
+from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import chain
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import click
 from rich.console import Console
@@ -29,7 +31,11 @@ from ._table import table_lines
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from sipcdr.builder import SipMessage
+
+    from ._anonymize import Anonymizer
     from ._records import Record
+    from ._report import Report
 
 
 def run_replay(
@@ -48,6 +54,11 @@ def run_replay(
     keylog: str | None,
     decode_as: tuple[str, ...],
     display_filter: str | None,
+    esp_null: bool,
+    follow: bool,
+    report: str | None,
+    report_details: int,
+    anonymize: bool,
 ) -> int:
     """Replay captures and print their sessions; returns the exit status."""
     selection = Selection(
@@ -57,26 +68,40 @@ def run_replay(
         callee=None if callee is None else address(callee),
         call_id=call_id,
     )
+    names = None
+    if anonymize:
+        from ._anonymize import Anonymizer
+
+        names = Anonymizer()
+        selection = names.selection(selection)
     figures = Figures(Tally())
     shark = SharkOptions(keylog=keylog or "", decode_as=decode_as, display_filter=display_filter or "")
     try:
-        inputs = Inputs(paths, tally=figures.tally, reader=reader, shark=shark)
+        inputs = Inputs(paths, tally=figures.tally, reader=reader, shark=shark, esp_null=esp_null, follow=follow)
     except ReaderUnavailable as error:
         say(str(error))
         return USAGE
-    try:
-        if url == "none":
-            # Sessions are printed while the bar would run: on one terminal they would be in each other's way.
-            with progress_bar(inputs, figures, wanted=not quiet and not sys.stdout.isatty()) as tick:
-                status = _print(figures.shown(replay_alone(inputs, selection, figures, tick=tick)), form)
-        else:
-            status = _into_database(url, ddl, inputs, selection, figures, form=form, quiet=quiet)
-    except KeyboardInterrupt:
-        status = INTERRUPTED
-        say("interrupted" + _committed(url, figures))
-    except sqlite3.Error as error:
-        status = REFUSED
-        say(f"the temporary file (TMPDIR says where): {error}" + _committed(url, figures))
+    with ExitStack() as stack:
+        if follow:
+            stack.enter_context(_until_interrupted(inputs))
+        page = None
+        if report is not None:
+            from ._report import Report
+
+            try:
+                page = stack.enter_context(Report(report, report_details))
+            except OSError as error:
+                say(f"--report {report}: {error.strerror}")
+                return USAGE
+            figures.on_due = page.due
+        status = _replay(_Run(inputs, selection, figures, names, page), url, ddl=ddl, form=form, quiet=quiet)
+        if page is not None and status in (ALL_READ, NOT_ALL_READ):
+            known = f"{len(paths)} captures" if anonymize else ", ".join(paths[:3]) + (", …" if len(paths) > 3 else "")
+            try:
+                page.write(known, [*figures.notes(), *(() if anonymize else figures.problems())])
+            except OSError as error:
+                say(f"--report {report}: {error.strerror}")
+                status = NOT_ALL_READ
     for line in figures.problems():
         say(line)
     outcome = figures.outcome
@@ -96,14 +121,74 @@ def run_replay(
     return NOT_ALL_READ if figures.tally.problem_count else ALL_READ
 
 
-def _into_database(
-    url: str, ddl: bool, inputs: Inputs, selection: Selection, figures: Figures, *, form: str, quiet: bool
-) -> int:
+@contextmanager
+def _until_interrupted(inputs: Inputs) -> Iterator[None]:
+    """Let the first Ctrl-C end the reading of files that are followed, so that all is written; the next ends all."""
+
+    def stop(number: int, frame: object) -> None:
+        del number, frame
+        inputs.stop()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _Run(NamedTuple):
+    """What one replay works on. names: gives others where messages are anonymized. page: the report, if one is made."""
+
+    inputs: Inputs
+    selection: Selection
+    figures: Figures
+    names: Anonymizer | None
+    page: Report | None
+
+    def batches(self) -> Iterable[list[SipMessage]]:
+        """The messages read, as far as they are chosen, under other names if these are wanted."""
+        batches: Iterable[list[SipMessage]] = self.inputs
+        if self.names is not None:
+            batches = map(self.names.messages, batches)
+        if self.page is not None:
+            batches = self.page.read(map(self.selection.messages, batches))
+        return batches
+
+    def print(self, records: Iterable[Record], form: str) -> int:
+        """Print sessions, and put them into the report, also those that nobody wants to see any more."""
+        records = self.figures.shown(records)
+        if self.page is None:
+            return _print(records, form, at_once=self.inputs.follow)
+        records = self.page.shown(records)
+        status = _print(records, form, at_once=self.inputs.follow)
+        deque(records, maxlen=0)
+        return status
+
+
+def _replay(run: _Run, url: str, *, ddl: bool, form: str, quiet: bool) -> int:
+    inputs, selection, figures = run.inputs, run.selection, run.figures
+    try:
+        if url == "none":
+            # Sessions are printed while the bar would run: on one terminal they would be in each other's way.
+            with progress_bar(inputs, figures, wanted=not quiet and not sys.stdout.isatty()) as tick:
+                return run.print(replay_alone(run.batches(), selection, figures, tick=tick), form)
+        return _into_database(run, url, ddl, form=form, quiet=quiet)
+    except KeyboardInterrupt:
+        say("interrupted" + _committed(url, figures))
+        return INTERRUPTED
+    except sqlite3.Error as error:
+        say(f"the temporary file (TMPDIR says where): {error}" + _committed(url, figures))
+        return REFUSED
+
+
+def _into_database(run: _Run, url: str, ddl: bool, *, form: str, quiet: bool) -> int:
+    selection, figures = run.selection, run.figures
     try:
         with closing(Sink.open(url, ddl=ddl)) as sink, Spool() as spool:
-            with progress_bar(inputs, figures, wanted=not quiet) as tick:
-                replay_into(sink, inputs, selection, figures, spool, tick=tick)
-            return _print(figures.shown(stored(sink, selection, spool)), form)
+            with progress_bar(run.inputs, figures, wanted=not quiet) as tick:
+                replay_into(sink, run.batches(), selection, figures, spool, tick=tick)
+            return run.print(stored(sink, selection, spool), form)
     except SinkAddress as error:
         say(f"{_without_password(url)}: {error}")
         return USAGE
@@ -112,8 +197,11 @@ def _into_database(
         return REFUSED
 
 
-def _print(records: Iterable[Record], form: str) -> int:
-    """Write records to standard output; a reader who goes before the end is no error."""
+def _print(records: Iterable[Record], form: str, *, at_once: bool) -> int:
+    """Write records to standard output, each at once if the next may be long in coming.
+
+    A reader who goes before the end is no error.
+    """
     out = sys.stdout.buffer
     encoding = "utf-8"
     if form == "json":
@@ -125,10 +213,10 @@ def _print(records: Iterable[Record], form: str) -> int:
         encoding = sys.stdout.encoding
     for line in chain(lines, [None]):
         try:
-            if line is None:
-                out.flush()
-            else:
+            if line is not None:
                 out.write(line.encode(encoding, "backslashreplace"))
+            if at_once or line is None:
+                out.flush()
         except OSError as error:
             _close_stdout()
             # Windows says EINVAL where others say EPIPE.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -18,6 +17,7 @@ from ._explanations import json_of, lines_of, overview
 from ._figures import Figures
 from ._mask import harmless
 from ._records import json_lines, record_of, text
+from ._select import as_received
 from ._sightings import Sightings
 from ._status import ALL_READ, NOT_ALL_READ, REFUSED, USAGE, say
 from ._terminal import Paper, show, write
@@ -86,7 +86,7 @@ def explain_stored(url: str, chosen: Chosen, form: str) -> int:
         with closing(Sink.open(url, ddl=False)) as sink:
             selection = chosen.selection
             if selection.call_id is not None:
-                wanted = [bytes_of(selection.call_id)]
+                wanted = [as_received(selection.call_id)]
             else:
                 wanted = sink.find(caller=selection.caller, callee=selection.callee, key=chosen.key)
             sightings = Sightings(kept=False)
@@ -114,11 +114,6 @@ def call_of(stored: StoredCall) -> Call:
         return Call.from_bytes(stored_bytes(stored))
     except BuilderError as error:
         raise ValueError(str(error)) from error
-
-
-def bytes_of(call_id: str) -> bytes:
-    r"""A Call-ID as the user wrote it, `\xff` for a byte that is no UTF-8, as it was received."""
-    return re.sub(rb"\\x([89a-f][0-9a-f])", lambda found: bytes([int(found[1], 16)]), call_id.encode())
 
 
 def _explained(sightings: Sightings, chosen: Chosen) -> Found:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 MEDIA: Final = {1: "IM", 2: "File Transfer", 4: "Remote Assistance", 8: "Application Sharing", 16: "Audio",
                 32: "Video", 64: "App Invite"}  # fmt: skip
 """Bits of MediaTypes."""
-_FLAGS: Final = {"CallFlag": {1: "retried", 2: "response group"}, "User1Flag": {1: "desk phone"},
-                 "User2Flag": {1: "desk phone"}}  # fmt: skip
+FLAGS: Final = {"CallFlag": {1: "retried", 2: "response group"}, "User1Flag": {1: "desk phone"},
+                "User2Flag": {1: "desk phone"}}  # fmt: skip
 _NAME: Final = 17
 _VALUE: Final = 26
 _RULE: Final = 23
@@ -215,7 +215,7 @@ def _columns(explained: Explained, sightings: Sightings, paper: Paper) -> Iterat
         if not column.rule and not column.lost:
             empty.append(column.column + ("" if column.value is None else f" {column.value}"))
             continue
-        value = _shown(column.column, column.value)
+        value = shown_value(column.column, column.value)
         rest = filled(column.rule.replace(" ", ", ") or "no rule", _RULE) + _reference(
             column, explained, sightings, paper
         )
@@ -226,9 +226,11 @@ def _columns(explained: Explained, sightings: Sightings, paper: Paper) -> Iterat
             line = f"{under}{'':{_VALUE}} {rest}"
         yield _cut(line.rstrip(), paper)
         notes = [harmless(column.detail)] if column.detail else []
-        if len(column.parts) > 1 or column.column in _FLAGS:
+        if len(column.parts) > 1 or column.column in FLAGS:
             notes += _parts(column.column, column.parts)
-        notes += [f"not {_shown(column.column, lost.value)} [{lost.message + 1}]: {lost.why}" for lost in column.lost]
+        notes += [
+            f"not {shown_value(column.column, lost.value)} [{lost.message + 1}]: {lost.why}" for lost in column.lost
+        ]
         for note in notes:
             for row in _wrapped(note, paper, under + "  "):
                 yield paper.paint(row, "dim")
@@ -237,7 +239,7 @@ def _columns(explained: Explained, sightings: Sightings, paper: Paper) -> Iterat
 
 
 def _parts(column: str, parts: tuple[Part, ...]) -> Iterator[str]:
-    names = MEDIA if column == "MediaTypes" else _FLAGS.get(column)
+    names = MEDIA if column == "MediaTypes" else FLAGS.get(column)
     if names is None:
         numbers = [part.message + 1 for part in parts if part.message is not None]
         shown = ", ".join(f"[{number}]" for number in numbers[:20]) + (", …" if len(numbers) > 20 else "")
@@ -257,7 +259,8 @@ def _reference(column: Derived, explained: Explained, sightings: Sightings, pape
     return f"{f'[{column.message + 1}]':>4} {_start_line(message, sightings)}"
 
 
-def _shown(column: str, value: object) -> str:
+def shown_value(column: str, value: object) -> str:
+    """A column's value as people read it."""
     if value is None:
         return "-"
     if isinstance(value, User):

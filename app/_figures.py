@@ -11,7 +11,7 @@ from ._records import visible
 from ._write import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from sipcdr.builder import Call, SipMessage
     from sipcdr.ingest import Tally
@@ -31,7 +31,8 @@ class Figures:
     """Counts of one run.
 
     tally: what the readers count. requests, responses: messages by method. outcome: what was written, or shown where
-    there is no database, and what the derivation found odd. codes: sessions shown by response code.
+    there is no database, and what the derivation found odd. codes: sessions shown by response code. on_due: gets each
+    batch of calls, too.
     """
 
     def __init__(self, tally: Tally) -> None:
@@ -40,6 +41,7 @@ class Figures:
         self.responses: Counter[str] = Counter()
         self.codes: Counter[int | None] = Counter()
         self.outcome = Outcome()
+        self.on_due: Callable[[list[Call]], None] | None = None
         self._began = time.monotonic()
 
     def messages(self, batch: Iterable[SipMessage]) -> None:
@@ -51,6 +53,8 @@ class Figures:
     def due(self, calls: list[Call]) -> list[Call]:
         """Pass a batch of calls on, counting those with more facts than a call keeps."""
         self.outcome.counts["calls with more messages than are kept"] += sum(1 for call in calls if call.capped)
+        if self.on_due is not None:
+            self.on_due(calls)
         return calls
 
     def shown(self, records: Iterable[Record]) -> Iterator[Record]:
@@ -91,13 +95,18 @@ class Figures:
         yield f"sessions  {self.codes.total():,} shown" + "".join(
             f"{', ' if at else ': '}{_code(code)} {count:,}" for at, (code, count) in enumerate(codes)
         )
-        odd = tally.counts + outcome.counts
-        if outcome.frozen:
-            odd["calls whose stored facts were purged, left as they are"] = outcome.frozen
-        for reason, count in sorted(odd.items()):
-            yield f"noted     {visible(reason)}: {count:,}{_HINTS.get(reason, '')}"
+        for note in self.notes():
+            yield f"noted     {note}"
         for refused in tally.refused[:_REFUSED]:
             yield f"refused   {visible(refused.source)}, frame {refused.frame}: {visible(refused.reason)}"
+
+    def notes(self) -> Iterator[str]:
+        """What was skipped or odd, a line a reason."""
+        odd = self.tally.counts + self.outcome.counts
+        if self.outcome.frozen:
+            odd["calls whose stored facts were purged, left as they are"] = self.outcome.frozen
+        for reason, count in sorted(odd.items()):
+            yield f"{visible(reason)}: {count:,}{_HINTS.get(reason, '')}"
 
     def problems(self) -> Iterator[str]:
         """What could not be read, a line each, without line ends; files named with frame and byte."""

@@ -39,7 +39,7 @@ def ladder_lines(flow: Flow, aliases: dict[str, str], paper: Paper) -> Iterator[
     if arrows:
         yield f"{iso(arrows[0].time)[:10]} UTC"
     yield ""
-    names = _names(arrows, aliases)
+    names = names_of(arrows, aliases)
     columns = list(dict.fromkeys(name for pair in names for name in pair))
     grid = _grid(len(columns), paper)
     previous = arrows[0].time if arrows else 0
@@ -60,7 +60,7 @@ def _delta(micros: int) -> str:
     return f"{micros / 1_000_000:+.3f}" if abs(micros) < 10_000_000_000 else f"{micros / 1_000_000:+.0f}"
 
 
-def _names(arrows: list[Arrow], aliases: dict[str, str]) -> list[tuple[str, str]]:
+def names_of(arrows: list[Arrow], aliases: dict[str, str]) -> list[tuple[str, str]]:
     """The column of each arrow's two ends: an alias, the host, or with its port where a host talks to itself."""
     split = {host_of(a.source) for a in arrows if host_of(a.source) == host_of(a.destination)}
 

@@ -11,13 +11,14 @@ from sipcdr.builder import call_key, explain
 from sipcdr.ingest import Inputs, Tally
 from sipcdr.sinks import Sink, SinkAddress, SinkError
 
-from ._explain import bytes_of, call_of
+from ._explain import call_of
 from ._figures import Figures
 from ._flow import TOGETHER, Flow, Related
 from ._inputs_twice import files_of
 from ._ladder import ladder_lines
 from ._mask import harmless
 from ._records import text
+from ._select import as_received
 from ._status import ALL_READ, NOT_ALL_READ, REFUSED, USAGE, say
 from ._terminal import Paper, show
 
@@ -56,7 +57,7 @@ def ladder_of_captures(paths: Sequence[str], call_id: str, aliases: dict[str, st
 def ladder_of_stored(url: str, call_id: str, aliases: dict[str, str]) -> int:
     """Draw the stored facts of a call and of the calls that it replaces; returns the exit status."""
     flow = Flow()
-    wanted = [bytes_of(call_id)]
+    wanted = [as_received(call_id)]
     try:
         with closing(Sink.open(url, ddl=False)) as sink:
             for one in wanted:  # grows by those it replaces

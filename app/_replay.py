@@ -5,6 +5,7 @@ What is written is decided by what was read, never by when; so batches may be cu
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,9 +16,9 @@ from ._records import record_of
 from ._write import Refusals, write_calls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from sipcdr.ingest import Inputs
+    from sipcdr.builder import SipMessage
     from sipcdr.sinks import Sink
 
     from ._figures import Figures
@@ -40,13 +41,26 @@ BATCH_BYTES: Final = 16 * 1024 * 1024
 
 
 def due_calls(
-    inputs: Inputs, selection: Selection, figures: Figures, *, hold: int, tick: Callable[[], None]
+    inputs: Iterable[list[SipMessage]],
+    selection: Selection,
+    figures: Figures,
+    *,
+    hold: int,
+    tick: Callable[[], None],
 ) -> Iterator[list[Call]]:
     """Read everything, and give the calls that are due in batches. A Call-ID may come again, also in one batch."""
     correlator = Correlator(Rules(), hold=hold, memory=MEMORY)
     waiting: list[Call] = []
     size = 0
     for batch in inputs:
+        if not batch:
+            # Nothing comes now from files that are followed: here time goes on by the clock.
+            waiting += correlator.advance(max(correlator.watermark, time.time_ns() // 1000))
+            if waiting:
+                yield figures.due(waiting)
+                waiting, size = [], 0
+            tick()
+            continue
         chosen = selection.messages(batch)
         figures.messages(chosen)
         correlator.receive(chosen)
@@ -68,7 +82,7 @@ def due_calls(
 
 
 def replay_alone(
-    inputs: Inputs, selection: Selection, figures: Figures, *, tick: Callable[[], None]
+    inputs: Iterable[list[SipMessage]], selection: Selection, figures: Figures, *, tick: Callable[[], None]
 ) -> Iterator[Record]:
     """Replay without a database: records of sessions as their calls leave memory."""
     rules = Rules()
@@ -82,7 +96,13 @@ def replay_alone(
 
 
 def replay_into(
-    sink: Sink, inputs: Inputs, selection: Selection, figures: Figures, spool: Spool, *, tick: Callable[[], None]
+    sink: Sink,
+    inputs: Iterable[list[SipMessage]],
+    selection: Selection,
+    figures: Figures,
+    spool: Spool,
+    *,
+    tick: Callable[[], None],
 ) -> None:
     """Replay into a database; the Call-IDs written are noted in `spool`.
 

@@ -73,3 +73,8 @@ def _is(wanted: str, uri: object) -> bool:
         return False
     user = uri.partition("@")[0]
     return wanted in (uri, uri.removesuffix(";user=phone"), user, user.partition(";")[0])
+
+
+def as_received(call_id: str) -> bytes:
+    r"""A Call-ID as the user wrote it, `\xff` for a byte that is no UTF-8, as it was received."""
+    return re.sub(rb"\\x([89a-f][0-9a-f])", lambda found: bytes([int(found[1], 16)]), call_id.encode())
