@@ -16,7 +16,7 @@ from ._layers import LINK_TYPES, link_type_named
 from ._limits import Limits
 from ._logs import LogOptions, log_messages
 from ._pyshark import Shark, SharkOptions
-from ._source import PAUSE, STANDARD_INPUT, Window, open_source
+from ._source import CHUNK, PAUSE, STANDARD_INPUT, Window, open_source
 from ._tally import Tally
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ _NOTHING: Final = SharkOptions()
 _LOGS: Final = LogOptions()
 _SHARKS: Final = 4
 """As many tsharks run at a time: each takes some hundred MB."""
+_LEAST_CHUNK: Final = 1 << 16
+_LEAST_BATCH: Final = 8
 _AT_ONCE: Final = -(1 << 62)
 _NEVER: Final = 1 << 62
 
@@ -78,11 +80,12 @@ class Inputs:
         self._logs = logs
         self._limits = limits
         self._esp_null = esp_null
-        self._follow = follow
+        self.follow = follow
         self._stopped = False
         self._done = 0
         self._open: list[_Capture] = []
         self._idle: list[Dissector] = []
+        self._dissectors: list[Dissector] = []
         self.files = _expand(paths, tally)
         self.total_bytes = _total(self.files)
 
@@ -94,7 +97,7 @@ class Inputs:
     def __iter__(self) -> Iterator[list[SipMessage]]:
         """The messages in batches, roughly in the order of time. Files and programs are closed with the iteration."""
         try:
-            yield from self._followed() if self._follow else self._merged()
+            yield from self._followed() if self.follow else self._merged()
         finally:
             for capture in self._open:
                 capture.close()
@@ -113,8 +116,8 @@ class Inputs:
             for capture in list(self._open):
                 batch = capture.following()
                 if capture.ended:
-                    self._close(capture)
-                elif batch:
+                    batch = self._close(capture)
+                if batch:
                     quiet = False
                     yield batch
             if quiet and self._open:
@@ -159,7 +162,7 @@ class Inputs:
             if not capture.ended:
                 heapq.heappush(heap, (capture.next_time(), order, capture))
             else:
-                self._close(capture)
+                batch += self._close(capture)
                 for other in shut[:1]:
                     heapq.heappush(heap, other)
                 del shut[:1]
@@ -224,6 +227,7 @@ class Inputs:
     def _start(self, capture: _Capture) -> None:
         """Open a capture; one that begins where another has ended continues that one's streams."""
         self._open.append(capture)
+        self._share()
         if capture.shark is not None:
             capture.open_by(capture.shark, self._tally, self._limits)
             return
@@ -233,15 +237,29 @@ class Inputs:
             self._idle.remove(dissector)
             dissector.source = capture.name
         else:
-            dissector = Dissector(capture.name, self._tally, self._limits, esp_null=self._esp_null)
-        follows = self._follow and Path(capture.name).is_file()
+            dissector = Dissector(
+                capture.name, self._tally, self._limits, esp_null=self._esp_null, peers=self._dissectors
+            )
+        follows = self.follow and Path(capture.name).is_file()
         capture.open(dissector, self._tally, self._limits, self._grows if follows else None)
 
-    def _close(self, capture: _Capture) -> None:
+    def _close(self, capture: _Capture) -> list[SipMessage]:
+        """Close a capture; gives the messages of one that ended so long ago that none continues it any more."""
         self._open.remove(capture)
+        self._share()
         self._done += capture.taken
         if capture.dissector is not None:
             self._idle.append(capture.dissector)
+        if len(self._idle) <= self._limits.files:
+            return []
+        oldest = min(self._idle, key=lambda one: one.last_time)
+        self._idle.remove(oldest)
+        return oldest.finish()
+
+    def _share(self) -> None:
+        """Let the open captures have as much at hand together as one would have."""
+        for capture in self._open:
+            capture.share(len(self._open))
 
 
 class _Capture:
@@ -267,6 +285,8 @@ class _Capture:
         self.opened = self.ended = False
         self.dissector: Dissector | None = None
         self.taken = 0
+        self._parts = 1
+        self._source: Source | None = None
         self._batches: Generator[list[SipMessage]] | None = None
         self._messages: list[SipMessage] = []
         self._at = 0
@@ -281,6 +301,14 @@ class _Capture:
         """Begin to let Wireshark read."""
         self.opened = True
         self._batches = self._read_by(shark, tally, limits)
+
+    def share(self, parts: int) -> None:
+        """Have so small a part of what may be at hand."""
+        self._parts = parts
+        if self.dissector is not None:
+            self.dissector.batch = max(BATCH // parts, _LEAST_BATCH)
+        if self._source is not None:
+            self._source.chunk = max(CHUNK // parts, _LEAST_CHUNK)
 
     def close(self) -> None:
         """Read no more."""
@@ -320,7 +348,8 @@ class _Capture:
     ) -> Generator[list[SipMessage]]:
         source: Source | None = None
         try:
-            source = open_source(self.name, grows)
+            source = self._source = open_source(self.name, grows)
+            self.share(self._parts)
             for stream in captures(source, limits):
                 dissector.source = stream.name
                 window = Window(stream)
