@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import sqlalchemy as sa
 
@@ -16,7 +16,7 @@ from ._schema import tables_of
 from ._statements import CHUNK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from sqlalchemy.engine.interfaces import ReflectedColumn
 
@@ -32,6 +32,8 @@ _FAMILIES: Final = (
 _RANKS: Final = (("TINYINT", 1), ("BIT", 1), ("SMALLINT", 2), ("BIGINT", 8))
 _PAGE: Final = 1000
 """Stored calls read at once."""
+
+_T = TypeVar("_T")
 
 
 def check(connection: sa.Connection, tables: sa.MetaData, dialect: Dialect) -> Iterator[str]:
@@ -60,7 +62,7 @@ def check(connection: sa.Connection, tables: sa.MetaData, dialect: Dialect) -> I
 
 def _table(inspector: sa.Inspector, name: str, table: sa.Table, *, ours: bool) -> Iterator[str]:
     """How a table that is there differs."""
-    options = inspector.get_table_options(name)
+    options = _known(inspector.get_table_options, name) or {}
     engine = options.get("mysql_engine") or options.get("mariadb_engine")
     if engine not in (None, "InnoDB"):
         yield f"table {name}: engine {engine} has no transactions: ALTER TABLE {name} ENGINE = InnoDB"
@@ -75,9 +77,8 @@ def _table(inspector: sa.Inspector, name: str, table: sa.Table, *, ours: bool) -
         if not other["nullable"] and other["default"] is None and not other.get("identity"):
             yield f"column {other['name']} of {name}: must not be NULL, and sipcdr has no value for it"
     indexed = [[str(each).lower() for each in index["column_names"]] for index in inspector.get_indexes(name)]
-    indexed += [
-        [each.lower() for each in constraint["column_names"]] for constraint in inspector.get_unique_constraints(name)
-    ]
+    constraints = _known(inspector.get_unique_constraints, name) or []
+    indexed += [[each.lower() for each in constraint["column_names"]] for constraint in constraints]
     for index in sorted(table.indexes, key=lambda each: str(each.name)):
         columns = [_folded(column.name) for column in index.columns]
         # Any index that begins with them serves as well; and how Microsoft's tables are unique is theirs.
@@ -86,6 +87,14 @@ def _table(inspector: sa.Inspector, name: str, table: sa.Table, *, ours: bool) -
     key = [each.lower() for each in inspector.get_pk_constraint(name)["constrained_columns"]]
     if key != [_folded(column.name) for column in table.primary_key] and (ours or not key):
         yield f"table {name}: its primary key is {', '.join(key) or 'missing'}"
+
+
+def _known(ask: Callable[[str], _T], name: str) -> _T | None:
+    """What SQLAlchemy can say of a table; of SQL Server's it knows no options, and unique constraints as indexes."""
+    try:
+        return ask(name)
+    except NotImplementedError:
+        return None
 
 
 def _column(dialect: sa.Dialect, where: str, found: ReflectedColumn, column: sa.Column[Any]) -> Iterator[str]:

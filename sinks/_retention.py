@@ -256,15 +256,21 @@ def _unused_lookups(connection: sa.Connection, tables: Mapping[str, sa.Table]) -
 
 def _referring(connection: sa.Connection, tables: Mapping[str, sa.Table]) -> dict[str, list[sa.ColumnElement[int]]]:
     """For each look-up table the columns that refer to it: ours, and those that other tables declare."""
-    referring: defaultdict[str, list[sa.ColumnElement[int]]] = defaultdict(list)
+    referring = _declared(sa.inspect(connection), tables)
     for name, columns in TABLES.items():
         for column in columns:
             target = column.refers.partition(".")[0]
             if target in LOOKUPS:
                 referring[target].append(tables[name].c[column.name])
+    return referring
+
+
+def _declared(inspector: sa.Inspector, tables: Mapping[str, sa.Table]) -> defaultdict[str, list[sa.ColumnElement[int]]]:
+    """Columns of other tables that refer to look-up tables by a foreign key."""
+    referring: defaultdict[str, list[sa.ColumnElement[int]]] = defaultdict(list)
     ours = {table.name.lower() for table in tables.values()}
     called = {tables[name].name.lower(): name for name in LOOKUPS}
-    for (_, table), keys in sa.inspect(connection).get_multi_foreign_keys().items():
+    for (_, table), keys in inspector.get_multi_foreign_keys().items():
         for key in keys:
             lookup = called.get(key["referred_table"].lower())
             if table is not None and table.lower() not in ours and lookup is not None:
