@@ -25,9 +25,19 @@ class Tls(NamedTuple):
 
 @contextmanager
 def kamailio(
-    host: str, port: int, *, first: str, second: str, ring_ms: int = 30_000, tls: Tls | None = None
+    host: str,
+    port: int,
+    *,
+    first: str,
+    second: str,
+    ring_ms: int = 30_000,
+    tls: Tls | None = None,
+    websocket: bool = False,
 ) -> Iterator[Process]:
-    """Run the proxy at host and port; `first` and `second` (host:port) are where proxy.cfg's UAS1 and UAS2 ring."""
+    """Run the proxy at host and port; `first` and `second` (host:port) are where proxy.cfg's UAS1 and UAS2 ring.
+
+    websocket: TCP may become a WebSocket.
+    """
     program = shutil.which("kamailio", path="/usr/sbin:/usr/bin:/usr/local/sbin")
     if program is None:
         raise ServerError("no kamailio: apt-get install kamailio")
@@ -38,6 +48,8 @@ def kamailio(
     command += ["-w", str(folder), "-Y", str(folder), "-P", str(folder / "pid")]
     command += ["-l", f"udp:{host}:{port}", "-l", f"tcp:{host}:{port}"]
     command += ["-A", f'UAS1="sip:{first}"', "-A", f'UAS2="sip:{second}"', "-A", f"RING={ring_ms}"]
+    if websocket:
+        command += ["-A", "WEBSOCKET"]
     if tls:
         for name, file in (("TLS_CERTIFICATE", tls.certificate), ("TLS_KEY", tls.key)):
             copy = Path(shutil.copy(file, folder))
