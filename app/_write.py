@@ -24,6 +24,7 @@ from sipcdr.sinks import (
     SinkRefused,
     SinkUnavailable,
     StoredCall,
+    StoredPosition,
     session_of,
 )
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from sipcdr.sinks import StoredKey, StoredPosition
+    from sipcdr.sinks import StoredKey
 
 ZSTANDARD: Final = 1
 """The first byte of Facts: what follows is one Zstandard frame."""
@@ -70,7 +71,8 @@ class Outcome(msgspec.Struct):
 
     calls: that brought new facts and were written. unchanged: that brought none. frozen: whose stored facts were
     purged, so that nothing was changed. refused: that the database didn't take. inserted, updated, deleted: rows of
-    SessionDetails. counts: what `sessions` found odd.
+    SessionDetails. counts: what `sessions` found odd. fenced: positions that weren't written, as another writer has
+    taken their partitions since.
     """
 
     calls: int = 0
@@ -82,6 +84,7 @@ class Outcome(msgspec.Struct):
     deleted: int = 0
     damaged: dict[bytes, Damaged] = msgspec.field(default_factory=dict)
     counts: Counter[str] = msgspec.field(default_factory=Counter)
+    fenced: list[StoredPosition] = msgspec.field(default_factory=list)
 
 
 class Refusals:
@@ -133,7 +136,8 @@ def write_calls(
     The steps, of which this function does 1, 3 and 4, and the sink the others:
     1. Before the lock: read the stored calls, join, derive, compress; leave out calls that bring no new fact.
     2. Begin, and take the writers' lock.
-    3. Check the Versions; a call that isn't as it was read goes through step 1 again, under the lock.
+    3. Check the Versions; a call that isn't as it was read goes through step 1 again, under the lock. (The sink checks
+       the Epochs: a position whose Epoch is old is left out, and is `outcome.fenced`.)
     4. Match each call's rows with its keys, in three passes; what is left over is new, or goes.
     5. Write look-ups, sessions, Dialogs, Media and references.
     6. Write the calls, by compare-and-set on their Versions.
@@ -235,6 +239,7 @@ def _write_once(
         outcome.inserted += transaction.effect.inserted
         outcome.updated += transaction.effect.updated
         outcome.deleted += transaction.effect.deleted
+        outcome.fenced += transaction.fenced
     outcome.calls += len(pending)
     outcome.unchanged += seen.unchanged
     outcome.frozen += seen.frozen

@@ -49,7 +49,7 @@ class Correlator:
 
     hold, linger: microseconds; linger is 64·T1 unless told otherwise. memory: bytes.
     counts: `method NAME` for messages that are no facts, `status` for responses outside 100 to 699, `early` for
-        calls made due by the memory cap.
+        calls made due by the memory cap, `ahead` for time stamps that were beyond `latest`.
     """
 
     def __init__(self, rules: Rules = _RULES, *, hold: int, memory: int, linger: int | None = None) -> None:
@@ -70,13 +70,21 @@ class Correlator:
         """Calls in memory."""
         return len(self._open)
 
-    def receive(self, messages: Iterable[SipMessage]) -> None:
-        """Take messages in, in any order."""
+    def __contains__(self, call_id: bytes) -> bool:
+        """Whether the call is in memory."""
+        return call_id in self._open
+
+    def receive(self, messages: Iterable[SipMessage], latest: int = 1 << 62) -> None:
+        """Take messages in, in any order. A time stamp beyond `latest` is absurd: it doesn't move the watermark."""
         calls = self._open
         rules = self._rules
         watermark = self.watermark
         for message in messages:
-            watermark = max(watermark, message.time)
+            if message.time > watermark:
+                if message.time <= latest:
+                    watermark = message.time
+                else:
+                    self.counts["ahead"] += 1
             entry = calls.get(message.call_id)
             call = Call(message.call_id) if entry is None else entry.call
             size = call.add(message, rules)

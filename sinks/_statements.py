@@ -150,8 +150,8 @@ class Statements:
         self.delete_lookups = {
             name: writing.delete(t[name], [column.key for column in t[name].primary_key]) for name in LOOKUPS
         }
-        # Position, Source, Partition; and Source, Partition, Position, Epoch.
-        self.update_positions = writing.update(positions, ("Position",), ("Source", "Partition"))
+        # Position, Epoch, Source, Partition; and Source, Partition, Position, Epoch.
+        self.update_positions = writing.update(positions, ("Position", "Epoch"), ("Source", "Partition"))
         self.insert_positions = writing.insert(positions, *(column.key for column in positions.c))
         # CHUNK pairs of SessionIdTime and SessionIdSeq. A row-value IN would scan the table.
         pairs = [
@@ -160,7 +160,7 @@ class Statements:
             for number in range(CHUNK)
         ]
         self.read_sessions = compiled(
-            _resolved(t).where(sa.or_(*pairs)),
+            resolved(t).where(sa.or_(*pairs)),
             *(name for number in range(CHUNK) for name in (f"t{number}", f"s{number}")),
         )
 
@@ -169,7 +169,7 @@ def _literal(statement: sa.ClauseElement, compiler: Compiler) -> str:
     return str(statement.compile(dialect=compiler, compile_kwargs={"literal_binds": True}))
 
 
-def _resolved(t: Any) -> sa.Select[Any]:
+def resolved(t: Any) -> sa.Select[Any]:
     """SessionDetails with the text of each look-up in the place of its id, and no look-up's own columns."""
     details = t["SessionDetails"]
     joined: sa.FromClause = details

@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+import sqlalchemy as sa
 
 from sipcdr.builder import SessionDetails, TagPair, call_key, grid
 
@@ -27,9 +28,7 @@ from ._records import (
 from ._statements import FIELD_COLUMNS, LOOKUPS, Statements, select_many
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    import sqlalchemy as sa
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ._bulk import Bulk
     from ._lookups import Ids, Lookups
@@ -65,12 +64,14 @@ class _Reference(msgspec.Struct, frozen=True):
 class Transaction:
     """All that is written between the lock and the commit. Made by `Sink.begin`.
 
-    version: the number of this transaction; none comes twice.
+    version: the number of this transaction; none comes twice. fenced: positions that `write` left out, as somebody
+    else has taken their part of a source since.
     """
 
     def __init__(self, connection: sa.Connection, statements: Statements, lookups: Lookups, version: int) -> None:
         self.version = version
         self.effect = Effect()
+        self.fenced: list[StoredPosition] = []
         self._connection = connection
         self._statements = statements
         self._lookups = lookups
@@ -89,7 +90,8 @@ class Transaction:
     def write(self, changes: Sequence[Change], positions: Sequence[StoredPosition] = ()) -> None:
         """Make the database hold exactly these rows of these calls, each call at most once in a transaction.
 
-        The steps before these are the writer's: joining, deriving, the lock, matching rows with keys.
+        The steps before these are the writer's: joining, deriving, the lock, matching rows with keys; but of step 3
+        this is done here: a position whose Epoch is old isn't written.
         5. look-ups; INSERT new sessions, UPDATE matched ones, replace their Dialogs, Media and references
         6. INSERT calls not stored; UPDATE the others where their Version is the one read
         7. resolve the references whose session or target is in this batch
@@ -281,12 +283,44 @@ class Transaction:
         self._run(self._statements.delete_dialogs, gone)
         self.effect.deleted += len(gone)
 
-    def _write_positions(self, positions: Iterable[StoredPosition]) -> None:
-        for position in positions:
-            where = (position.position, position.source, position.partition)
-            if not self._run(self._statements.update_positions, [where]):
-                row = (position.source, position.partition, position.position, position.epoch)
-                self._insert(self._statements.insert_positions, [row])
+    def _write_positions(self, positions: Sequence[StoredPosition]) -> None:
+        stored = self._stored_positions({position.source for position in positions})
+        updated: list[tuple[Any, ...]] = []
+        inserted: list[tuple[Any, ...]] = []
+        for each in positions:
+            known = stored.get((each.source, each.partition))
+            if known is None:
+                inserted.append((each.source, each.partition, each.position, each.epoch))
+            elif known.epoch > each.epoch:
+                self.fenced.append(each)
+            else:
+                updated.append((each.position, each.epoch, each.source, each.partition))
+        self._found(self._statements.update_positions, updated)
+        self._insert(self._statements.insert_positions, inserted)
+
+    def assign(self, source: str, starts: Mapping[str, int], *, anew: bool = False) -> list[StoredPosition]:
+        """Take partitions of a source: give each its next Epoch, which fences who had it before.
+
+        A partition that isn't stored yet gets its start for a position; `anew` sets those back that are, too.
+        """
+        stored = self._stored_positions({source})
+        taken: list[StoredPosition] = []
+        for partition, start in starts.items():
+            known = stored.get((source, partition))
+            position = start if known is None or anew else known.position
+            taken.append(StoredPosition(source, partition, position, 1 if known is None else known.epoch + 1))
+        self._write_positions(taken)
+        return taken
+
+    def _stored_positions(self, sources: Iterable[str]) -> dict[tuple[str, str], StoredPosition]:
+        p = self._statements.tables["sipcdr_positions"].c
+        return {
+            (source, partition): StoredPosition(source, partition, position, epoch)
+            for wanted in sources
+            for source, partition, position, epoch in self._connection.execute(
+                sa.select(p.Source, p.Partition, p.Position, p.Epoch).where(p.Source == wanted)
+            )
+        }
 
     def _bound(self, key: SessionKey) -> tuple[str, int]:
         return (self._dialect.time_of(key.time), key.seq)

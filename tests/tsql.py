@@ -58,7 +58,7 @@ _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _FORMS: Final = (
     (r"CREATE TABLE #", "CREATE TEMPORARY TABLE "),
     (r"#sipcdr_stage", "sipcdr_stage"),
-    (r" COLLATE DATABASE_DEFAULT", ""),
+    (r" COLLATE (DATABASE_DEFAULT|Latin1_General_BIN2)", ""),
     (r" WITH \(UPDLOCK, (HOLDLOCK|NOWAIT)\)", ""),
     (r"^SELECT TOP (\d+) (.*)$", r"SELECT \2 LIMIT \1"),
     (r"CAST\((\?|CAST\(\? AS DATETIME\)) AS (DATETIME|N?VARCHAR\(max\)|INTEGER|BIGINT)\)", "?"),

@@ -155,3 +155,15 @@ def test_written_early(seed: int, hold: int, memory: int, linger: int) -> None:
             taken[call.call_id] = taken[call.call_id].join(call) if call.call_id in taken else call
         found = {row.external_id: row for call in taken.values() for row in sessions(call)}
         assert found == {row.external_id: row for row in rows_of(written)}, scenario.name
+
+
+def test_absurd_times_move_no_watermark() -> None:
+    """A time stamp beyond what may be true is counted, and makes no other call due; nor its own."""
+    under_test = correlator(hold=MINUTE)
+    under_test.receive(messages("0  a>b  INVITE 1"), at(100))
+    under_test.receive(messages("9000  a>b  180 1"), at(100))
+    assert under_test.counts["ahead"] == 1
+    assert b"1@x.example" in under_test
+    assert due(under_test, 59) == []
+    assert due(under_test, 60) == [b"1@x.example"]
+    assert b"1@x.example" not in under_test

@@ -333,6 +333,31 @@ def test_positions(sink: Sink, place: Place) -> None:
     ]
 
 
+def test_partitions_are_taken_with_their_epochs(sink: Sink) -> None:
+    """Who takes a partition fences who had it: the old one's position is left out, its rows are written."""
+    with sink.begin() as transaction:
+        first = transaction.assign("topic", {"0": 5, "1": 6})
+    assert first == [StoredPosition("topic", "0", 5, 1), StoredPosition("topic", "1", 6, 1)]
+    with sink.begin() as transaction:
+        transaction.write([], [StoredPosition("topic", "0", 50, 1), StoredPosition("topic", "1", 60, 1)])
+    with sink.begin() as transaction:
+        assert transaction.assign("topic", {"0": 5}) == [StoredPosition("topic", "0", 50, 2)]
+    late = [StoredPosition("topic", "0", 70, 1), StoredPosition("topic", "1", 80, 1)]
+    with sink.begin() as transaction:
+        transaction.write([change(details(1))], late)
+    assert transaction.fenced == late[:1]
+    assert transaction.effect.inserted == 1
+    with sink.begin() as transaction:
+        transaction.write([], [StoredPosition("topic", "0", 51, 2)])
+    with sink.begin() as transaction:
+        # Set back.
+        assert transaction.assign("topic", {"0": 7}, anew=True) == [StoredPosition("topic", "0", 7, 3)]
+        assert transaction.assign("topic", {"0": 9, "1": 9}) == [
+            StoredPosition("topic", "0", 7, 4),
+            StoredPosition("topic", "1", 80, 2),
+        ]
+
+
 def test_an_exception_rolls_everything_back(sink: Sink, place: Place) -> None:
     """What fails inside the block comes out as it is, and nothing of the transaction stays."""
     before = place.everything()
