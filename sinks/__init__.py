@@ -20,7 +20,9 @@ from ._output import SESSION_COLUMNS, TIME_COLUMNS, Session, Value, session_of
 from ._records import Change, SessionKey, StoredCall, StoredKey, StoredPosition, replaced
 from ._retention import Numbered, Purged, Upkeep
 from ._sink import Sink
+from ._totals import Total, Waits
 from ._transaction import Effect, Transaction
+from ._walk import Walked
 
 __all__ = [
     "SESSION_COLUMNS",
@@ -44,9 +46,12 @@ __all__ = [
     "StoredCall",
     "StoredKey",
     "StoredPosition",
+    "Total",
     "Transaction",
     "Upkeep",
     "Value",
+    "Waits",
+    "Walked",
     "check",
     "current",
     "ddl",

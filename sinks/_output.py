@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sipcdr.builder import SessionDetails, call_key, grid
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     import sqlalchemy as sa
+
+    from ._dialect import Dialect
 
 Value = str | int | bytes | list[str] | None
 Session = dict[str, Value]
@@ -87,20 +89,27 @@ def _read_chunk(
         if row is None:
             # Deleted since its key was read.
             continue
-        session: Session = dict(zip(_NAMES, row, strict=True))
-        for name in TIME_COLUMNS:
-            value = session[name]
-            if value is not None:
-                session[name] = micros_of(value)
-        for name in _TEXTS:
-            if session[name] is not None:
-                # SQL Server's are in upper case, and psycopg's are no text.
-                session[name] = str(session[name]).lower()
-        for name in _BITS:
-            value = session[name]
-            if isinstance(value, bool):
-                session[name] = int(value)
+        session = values_of(row, statements.dialect)
         yield _whole(session, call_id, caller, callee)
+
+
+def values_of(row: Iterable[Any], dialect: Dialect) -> Session:
+    """SessionDetails as a driver gives it, look-ups resolved, with the same types for every driver."""
+    micros_of = dialect.micros_of
+    session: Session = dict(zip(_NAMES, row, strict=True))
+    for name in TIME_COLUMNS:
+        value = session[name]
+        if value is not None:
+            session[name] = micros_of(value)
+    for name in _TEXTS:
+        if session[name] is not None:
+            # SQL Server's are in upper case, and psycopg's are no text.
+            session[name] = str(session[name]).lower()
+    for name in _BITS:
+        value = session[name]
+        if isinstance(value, bool):
+            session[name] = int(value)
+    return session
 
 
 def session_of(row: SessionDetails) -> Session:

@@ -17,7 +17,9 @@ from ._output import Session, read_sessions
 from ._retention import Upkeep
 from ._schema import metadata
 from ._statements import Statements
+from ._totals import Total, Totals, Waits
 from ._transaction import Transaction, read_calls
+from ._walk import Walk, Walked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -110,6 +112,30 @@ class Sink:
         """
         with self._errors(), self._engine.connect() as connection:
             return find_calls(connection, self._statements, caller=caller, callee=callee, key=key, limit=limit)
+
+    def totals(
+        self, *, by: str | None = None, since: int | None = None, until: int | None = None
+    ) -> tuple[list[Total], list[Waits]]:
+        """Sums over the sessions whose InviteTime is from `since` on and before `until`, in microseconds UTC.
+
+        by: `hour`, `day`, `agent` (the caller's), `server`, `code` or `diagnostic`; None: all in one.
+        """
+        with self._errors(), self._engine.connect() as connection:
+            totals = Totals(self._statements, by, since, until)
+            return totals.read(connection), totals.waits(connection)
+
+    def walk(self) -> Iterator[Walked]:
+        """All sessions in the order of their keys, each with what its keys stand for; memory stays flat."""
+        walk = Walk(self._statements)
+        after: tuple[int, int] | None = None
+        while True:
+            with self._errors(), self._engine.connect() as connection:
+                page = walk.page(connection, after)
+            if not page:
+                return
+            yield from page
+            time, seq = page[-1].values["SessionIdTime"], page[-1].values["SessionIdSeq"]
+            after = (int(str(time)), int(str(seq)))
 
     def upkeep(self) -> Upkeep:
         """What an administrator does to the database, over this sink's connections."""

@@ -63,6 +63,8 @@ _FORMS: Final = (
     (r"^SELECT TOP (\d+) (.*)$", r"SELECT \2 LIMIT \1"),
     (r"CAST\((\?|CAST\(\? AS DATETIME\)) AS (DATETIME|N?VARCHAR\(max\)|INTEGER|BIGINT)\)", "?"),
     (r"\bVARBINARY\(max\)", "BLOB"),
+    (r"\b(datediff|datepart)\((\w+), ", r"\1('\2', "),
+    (r"\bconvert\(char\((\d+)\), ([^,]+), 120\)", r"substr(\2, 1, \1)"),
     (r"^(UPDATE \w+ SET .*) FROM (\w+) INNER JOIN (\w+ AS s) ON (.*)$", r"\1 FROM \3 WHERE \4"),
     (
         r"^DELETE (\w+) FROM \1 INNER JOIN (\w+ AS s) ON (.*)$",
@@ -158,6 +160,8 @@ class Connection:
     def __init__(self, path: str, driver: str) -> None:
         self.sqlite = sqlite3.connect(path, isolation_level=None)
         self.sqlite.execute("PRAGMA foreign_keys = ON")
+        self.sqlite.create_function("datediff", 3, seconds_between, deterministic=True)
+        self.sqlite.create_function("datepart", 2, milliseconds_of, deterministic=True)
         self.autocommit = False
         self._driver = driver
 
@@ -199,6 +203,20 @@ def meant(text: str) -> str:
     for form, words in _FORMS:
         text = re.sub(form, words, text, flags=re.DOTALL)
     return text
+
+
+def seconds_between(part: str, one: str | None, other: str | None) -> int | None:
+    """DATEDIFF of seconds, which counts the boundaries between two times."""
+    assert part == "second"
+    if one is None or other is None:
+        return None
+    return int((datetime.fromisoformat(other[:19]) - datetime.fromisoformat(one[:19])).total_seconds())
+
+
+def milliseconds_of(part: str, time: str | None) -> int | None:
+    """DATEPART of milliseconds."""
+    assert part == "millisecond"
+    return None if time is None else datetime.fromisoformat(time).microsecond // 1000
 
 
 def bound(value: Any) -> Any:
