@@ -106,7 +106,7 @@ def rederive(
             write_calls(sink, calls, rules, outcome=outcome, refusals=refusals, positions=[position], again=True)
         tick(done, last)
     if not dry_run:
-        patiently(lambda: upkeep.forget_positions(PROGRESS))
+        patiently(lambda: upkeep.forget_position(PROGRESS, run))
 
 
 def run_name(rules: Rules, since: int | None) -> str:

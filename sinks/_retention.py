@@ -228,10 +228,13 @@ class Upkeep:
             found: int | None = connection.scalar(chosen)
             return found
 
-    def forget_positions(self, source: str) -> None:
-        """Delete the positions of a source."""
+    def forget_position(self, source: str, partition: str) -> None:
+        """Delete the Position of a source's part."""
+        p = self._positions.c
         with self._begin() as transaction:
-            transaction.connection.execute(sa.delete(self._positions).where(self._positions.c.Source == source))
+            transaction.connection.execute(
+                sa.delete(self._positions).where(p.Source == source, p.Partition == partition)
+            )
 
 
 def _lock(positions: sa.Table) -> tuple[sa.ColumnElement[bool], ...]:

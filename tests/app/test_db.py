@@ -290,7 +290,8 @@ def test_rederive_goes_on_where_it_was_ended(place: Place, tmp_path: Path, monke
     monkeypatch.setattr(_rederive, "write_calls", write_some)
     assert db(place, "rederive", "--dry-run").out.startswith("7 calls")
     assert db(place, "rederive", "--since", "2026-11-23T13:00").out.startswith("2 calls")
-    replay(place, hourly(tmp_path / "c.pcap", 7))
+    assert db(place, "rederive").out.startswith("3 calls")
+    assert place.query("SELECT Source FROM sipcdr_positions") == [("",)]
 
 
 def test_rederive_takes_up_an_ended_run(place: Place, tmp_path: Path) -> None:

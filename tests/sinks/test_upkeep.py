@@ -65,13 +65,13 @@ def test_pages_of_stored_calls(sink: Sink) -> None:
 
 
 def test_positions(sink: Sink) -> None:
-    """A position is found by its source and part, and forgotten by its source."""
+    """A position is found, and forgotten, by its source and part."""
     with sink.begin() as transaction:
-        transaction.write([], [StoredPosition("a", "1", 7)])
+        transaction.write([], [StoredPosition("a", "1", 7), StoredPosition("a", "3", 8)])
     upkeep = sink.upkeep()
     assert (upkeep.position("a", "1"), upkeep.position("a", "2")) == (7, None)
-    upkeep.forget_positions("a")
-    assert upkeep.position("a", "1") is None
+    upkeep.forget_position("a", "1")
+    assert (upkeep.position("a", "1"), upkeep.position("a", "3")) == (None, 8)
 
 
 def test_check(sink: Sink) -> None:
