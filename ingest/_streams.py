@@ -73,7 +73,11 @@ class Undecided:
 
     def feed(self, data: bytes, time: int, position: Position) -> None:
         """Take the next bytes of the stream, from a packet of that time and position."""
-        if not self._held and (len(self._sip) or data[0] not in _MAY_BE_OTHER):
+        other = data[0] in _MAY_BE_OTHER
+        if len(self._sip) and other and self._recognised(data):
+            # What was held as the beginning of a start line was the end of something else.
+            self._sip.gap()
+        if not self._held and (len(self._sip) or not other):
             at = -1 if len(self._sip) else _hep_within(data)
             if at < 0:
                 self._sip.feed(data, time, position)

@@ -56,6 +56,14 @@ def test_streams_byte_by_byte(name: str) -> None:
     assert raws(opened(*(bytes([byte]) for byte in STREAMS[name]))) == [ONE, TWO, THREE]
 
 
+def test_websocket_joined_in_a_frame() -> None:
+    """A connection joined in the middle of a server's frame is known by the next segment that begins with one."""
+    stream = TcpStream(A, B)
+    packets = [stream.send(frame(TWO)[300:]), stream.send(frame(ONE)), stream.send(frame(THREE))]
+    found, _ = read(capture(packets))
+    assert [(m.raw, m.transport) for m in found] == [(ONE, "WS"), (THREE, "WS")]
+
+
 def test_websocket_behind_a_gap() -> None:
     """After a lost segment reading goes on at the next frame with SIP in it."""
     stream = TcpStream(A, B)
