@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import _cli_calls, _cli_daemon, _cli_db
+from . import _cli_calls, _cli_daemon, _cli_db, _cli_figures
 from ._params import Time
 from ._status import ALL_READ, INTERRUPTED, say
 
@@ -53,7 +53,7 @@ def main() -> None:
     """Turn SIP signalling into call detail records (Skype for Business CDR schema)."""
 
 
-for _command in (*_cli_calls.COMMANDS, *_cli_daemon.COMMANDS, _cli_db.db):
+for _command in (*_cli_calls.COMMANDS, *_cli_figures.COMMANDS, *_cli_daemon.COMMANDS, _cli_db.db):
     main.add_command(_command)
 
 
@@ -73,7 +73,7 @@ Exit status: 0 all was read; 1 some input was damaged or could not be read; 2 us
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(allow_dash=True))
 @click.option("--to", "url", metavar="URL|none", default="sqlite:///sipcdr.db", show_default=True,
               help="The database, an SQLAlchemy URL; none only shows sessions.")  # fmt: skip
-@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", metavar="FORM",
+@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), metavar="FORM",
               help="Print sessions as a table, as json (an object a line), or as csv.")  # fmt: skip
 @click.option("--reader", type=click.Choice(["auto", "python", "pyshark"]), default="auto", metavar="READER",
               help="Who reads: auto, python (the own reader) or pyshark (Wireshark's).")  # fmt: skip
@@ -93,11 +93,19 @@ Exit status: 0 all was read; 1 some input was damaged or could not be read; 2 us
               help="Sessions with messages in it, failed ones first: 2000.")  # fmt: skip
 @click.option("--anonymize", is_flag=True,
               help="Other users, numbers, addresses in all that comes out.")  # fmt: skip
-@click.option("--quiet", is_flag=True, help="No progress bar and no summary.")
+@click.option("--quiet", is_flag=True, help="Print errors only, and sessions only with --format.")
 @click.option("--no-ddl", is_flag=True, help="Don't make or upgrade the tables.")
 @click.pass_context
 def replay(
-    ctx: click.Context, /, *, paths: tuple[str, ...], url: str, form: str, quiet: bool, no_ddl: bool, **chosen: Any
+    ctx: click.Context,
+    /,
+    *,
+    paths: tuple[str, ...],
+    url: str,
+    form: str | None,
+    quiet: bool,
+    no_ddl: bool,
+    **chosen: Any,
 ) -> None:
     """Write the calls of captures to a database, and show the sessions.
 
@@ -120,4 +128,5 @@ def replay(
             )
     if chosen["anonymize"] and ctx.get_parameter_source("url") is click.core.ParameterSource.DEFAULT:
         url = "none"  # the usual database holds calls under their own names
+    form = form or ("nothing" if quiet else "table")
     ctx.exit(run_replay(paths, url=url, form=form, quiet=quiet, ddl=not no_ddl, **chosen))

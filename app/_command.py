@@ -60,7 +60,7 @@ def run_replay(
     report_details: int,
     anonymize: bool,
 ) -> int:
-    """Replay captures and print their sessions; returns the exit status."""
+    """Replay captures and print their sessions as `form` says: table, json, csv, nothing. Returns the exit status."""
     selection = Selection(
         since=since,
         until=until,
@@ -158,6 +158,9 @@ class _Run(NamedTuple):
     def print(self, records: Iterable[Record], form: str) -> int:
         """Print sessions, and put them into the report, also those that nobody wants to see any more."""
         records = self.figures.shown(records)
+        if form == "nothing":
+            deque(records if self.page is None else self.page.shown(records), maxlen=0)
+            return ALL_READ
         if self.page is None:
             return _print(records, form, at_once=self.inputs.follow)
         records = self.page.shown(records)
@@ -188,6 +191,8 @@ def _into_database(run: _Run, url: str, ddl: bool, *, form: str, quiet: bool) ->
         with closing(Sink.open(url, ddl=ddl)) as sink, Spool() as spool:
             with progress_bar(run.inputs, figures, wanted=not quiet) as tick:
                 replay_into(sink, run.batches(), selection, figures, spool, tick=tick)
+            if form == "nothing" and run.page is None:
+                return ALL_READ
             return run.print(stored(sink, selection, spool), form)
     except SinkAddress as error:
         say(f"{_without_password(url)}: {error}")

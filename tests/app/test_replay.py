@@ -282,8 +282,11 @@ def test_the_summary(tmp_path: Path) -> None:
 
 
 def test_quiet(tmp_path: Path) -> None:
-    """`--quiet` leaves the sessions, and errors, alone."""
+    """`--quiet` leaves errors alone, and sessions where a format is asked for."""
     capture = write(tmp_path / "a.pcap", answered("c1"))
+    for url in ("sqlite:///a.db", "none"):
+        done = sipcdr("replay", str(capture), "--quiet", "--to", url)
+        assert (done.status, done.out, done.err) == (0, "", "")
     done = sipcdr("replay", str(capture), "--quiet", "--format", "json")
     assert (done.status, done.calls, done.err) == (0, ["c1"], "")
     done = sipcdr("replay", str(capture), "missing.pcap", "--quiet", "--format", "json")

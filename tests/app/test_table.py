@@ -156,7 +156,7 @@ def test_widths_follow_the_first_records_only() -> None:
 def test_colors_on_a_terminal(tmp_path: Path) -> None:
     """On a terminal an answer is green and a refusal red; NO_COLOR is respected."""
     capture = write(tmp_path / "a.pcap", [*answered("c1"), *busy("c2", start=MORNING + 1)])
-    command = ["replay", str(capture), "--to", "none", "--quiet"]
+    command = ["replay", str(capture), "--to", "none", "--quiet", "--format", "table"]
     out = CliRunner().invoke(main, command, env={"FORCE_COLOR": "1", "TERM": "xterm", "NO_COLOR": None}).stdout
     assert "\x1b[32m200" in out
     assert "\x1b[31m486" in out
