@@ -348,7 +348,7 @@ def test_output_that_cannot_be_written(tmp_path: Path) -> None:
     capture = write(tmp_path / "a.pcap", answered("c1"))
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [*PROGRAM, "replay", str(capture), "--quiet"],
+            [*PROGRAM, "replay", str(capture), "--quiet", "--format", "table"],
             stdout=full, stderr=subprocess.PIPE, text=True, cwd=tmp_path, check=False,
         )  # fmt: skip
     assert done.returncode == 1
