@@ -93,7 +93,8 @@ def json_lines(records: Iterable[Record]) -> Iterator[str]:
 _FORMULA: Final = re.compile(r"[=@-]|\+(?![0-9])")
 
 
-def _csv_cell(value: Value) -> str | int:
+def csv_cell(value: Value) -> str | int:
+    """A value as CSV has it, which a spreadsheet doesn't take for a formula."""
     if value is None:
         return ""
     if isinstance(value, int):
@@ -109,7 +110,7 @@ def csv_lines(records: Iterable[Record]) -> Iterator[str]:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(SESSION_COLUMNS)
     for record in records:
-        writer.writerow([_csv_cell(value) for value in record.values()])
+        writer.writerow([csv_cell(value) for value in record.values()])
         yield buffer.getvalue()
         buffer.seek(0)
         buffer.truncate()
