@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import heapq
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from sipcdr.builder import Position
 
+from ._containers import captures
 from ._dissect import Dissector
 from ._errors import NotACapture
 from ._formats import records
@@ -19,7 +21,7 @@ from ._tally import Tally
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
-    from ._packet import Packet
+    from ._packet import Packet, Step
 
 _LIMITS: Final = Limits()
 
@@ -30,7 +32,7 @@ class Carried(msgspec.Struct, kw_only=True):
     time: microseconds UTC. link: its link type. data: as captured. missing: bytes that were sent and not captured, as
     far as its IP header says. source, destination: `host:port`, empty where there is none.
     fragment: of an IP fragment what it has in common with the others of its datagram.
-    sequence: of a TCP segment that of its first byte, else -1; flags: its FIN, SYN and RST (1, 2, 4).
+    sequence: of a TCP segment that of its first byte, of SCTP 0, else -1; flags: its FIN, SYN and RST (1, 2, 4).
     payload: that of the segment.
     """
 
@@ -80,6 +82,15 @@ class _Tracer(Dissector):
             self._carried.sequence = int.from_bytes(data[at + 4 : at + 8], "big")
             self._carried.payload = data[at + header : packet.end]
 
+    def chunks(self, packet: Packet) -> Step:
+        """Note a packet of SCTP, as one of a connection."""
+        data, at = packet.data, packet.at
+        if at + 4 <= packet.end:
+            self._note(packet, data[at] << 8 | data[at + 1], data[at + 2] << 8 | data[at + 3])
+            if self._carried is not None:
+                self._carried.sequence = 0
+        return None
+
     def _note(self, packet: Packet, source_port: int, destination_port: int) -> None:
         if self._carried is not None:
             self._carried.source = self.endpoint(packet.source, source_port)
@@ -94,17 +105,15 @@ def packets(files: Sequence[str], until: int | None = None) -> Iterator[Carried]
     """
     heap: list[tuple[int, int, Generator[Carried] | None, Carried | None]] = []
     for order, name in enumerate(files):
-        frames = _frames(name)
+        frames = _frames(name, until)
         first = next(frames, None)
         frames.close()
         if first is not None:
             heap.append((first.time, order, None, None))
     heapq.heapify(heap)
     while heap:
-        time, order, opened, carried = heapq.heappop(heap)
-        if until is not None and time > until:
-            return
-        frames = _frames(files[order]) if opened is None else opened  # a file is opened when its time has come
+        _, order, opened, carried = heapq.heappop(heap)
+        frames = _frames(files[order], until) if opened is None else opened  # a file is opened when its time has come
         if carried is not None:
             yield carried
         following = next(frames, None)
@@ -112,14 +121,19 @@ def packets(files: Sequence[str], until: int | None = None) -> Iterator[Carried]
             heapq.heappush(heap, (following.time, order, frames, following))
 
 
-def _frames(name: str) -> Generator[Carried]:
+def _frames(name: str, until: int | None) -> Generator[Carried]:
     tracer = _Tracer(name)
     try:
         source = open_source(name)
         try:
-            for number, time, link, data in records(Window(source), Tally(), _LIMITS):
-                yield tracer.trace(number, time, link, data)
+            for stream in captures(source, _LIMITS):
+                tracer.source = stream.name
+                with suppress(NotACapture):
+                    for number, time, link, data in records(Window(stream), Tally(), _LIMITS):
+                        if until is not None and time > until:
+                            break  # another capture in an archive may be earlier
+                        yield tracer.trace(number, time, link, data)
         finally:
             source.close()
-    except (NotACapture, OSError):
+    except OSError:
         return

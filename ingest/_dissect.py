@@ -307,6 +307,10 @@ class Dissector:
         """Take in a TCP segment whose header has that length."""
         self.streams.segment(packet, header)
 
+    def chunks(self, packet: Packet) -> Step:
+        """Take in a packet of SCTP."""
+        return self.associations.take(packet)
+
     def stream_message(
         self,
         source: str,

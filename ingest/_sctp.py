@@ -64,7 +64,7 @@ class _Parts:
 
 def sctp(dissector: Dissector, packet: Packet) -> Step:
     """RFC 9260."""
-    return dissector.associations.take(packet)
+    return dissector.chunks(packet)
 
 
 class Associations:

@@ -44,7 +44,20 @@ def by_tshark(path: Path, call_id: str) -> int:
     return sum(len(line.split(",")) for line in shown.stdout.splitlines())
 
 
-@pytest.mark.parametrize("name", ["demo", "answered", "answered-tcp", "answered-tcp-ipv6", "segments", "fragmented"])
+NAMES = [
+    "demo",
+    "answered",
+    "answered-tcp",
+    "answered-tcp-ipv6",
+    "segments",
+    "fragmented",
+    "sctp",
+    "vxlan",
+    "websocket",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_call_comes_out_whole(tmp_path: Path, name: str) -> None:
     """Of each call of a capture we read the same messages, and tshark as many, from what was extracted of it."""
     path = FIXTURES / f"{name}.pcap"
@@ -56,6 +69,14 @@ def test_a_call_comes_out_whole(tmp_path: Path, name: str) -> None:
         wanted = raws(every, call_id)
         assert raws(read(out), call_id) == wanted
         assert by_tshark(out, call_id.decode()) == by_tshark(path, call_id.decode()) > 0
+
+
+def test_out_of_an_archive(tmp_path: Path) -> None:
+    """A call is found in what is packed, too."""
+    out = tmp_path / "out.pcapng"
+    done = sipcdr("extract", str(FIXTURES / "packed" / "several.zip"), "--call-id", "ppp@corp.example", "-o", str(out))
+    assert done.status == 0, done.err
+    assert [m.raw for m in read(out)] == [m.raw for m in read(FIXTURES / "ppp.pcap")]
 
 
 def test_other_calls_stay_out(tmp_path: Path) -> None:
