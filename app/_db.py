@@ -65,7 +65,9 @@ def run(url: str | None, config: str | None, action: Callable[[Target], int]) ->
         say(f"{without_secrets(target.url)}: {error}")
         return REFUSED
     except OSError as error:
-        # A file that is to be loaded, or one for calls that are refused.
+        # A file that is to be loaded, or one for calls that are refused; not a reader who has gone.
+        if error.filename is None:
+            raise
         say(f"{error.filename}: {error.strerror}")
         return USAGE
     except KeyboardInterrupt:
