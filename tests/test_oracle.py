@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 from collections import defaultdict
@@ -10,13 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from fixtures import agents, make, wire
-from sipcdr.ingest import Inputs, Tally
+from fixtures import agents, make, tls, websocket, wire
+from sipcdr.ingest import Inputs, SharkOptions, Tally
 from tests.road import messages
 from tests.tools import as_root, module, program
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sipcdr.builder import SipMessage
 
@@ -111,22 +112,27 @@ def _agree(ours: Mapping[int, object], theirs: Mapping[int, object], stated: Map
     assert {number: only.by for number, only in stated.items()} == alone | unequal
 
 
-def agrees_with_tshark(capture: Path, stated: Mapping[int, Only] | None = None, options: Sequence[str] = ()) -> int:
-    """See that tshark's fields of a capture say what our messages do; how many frames there are."""
+def agrees_with_tshark(
+    capture: Path, found: list[SipMessage], stated: Mapping[int, Only] | None = None, options: Sequence[str] = ()
+) -> None:
+    """See that tshark's fields of a capture say what the messages found in it do."""
     program("tshark")
-    ours = {number: _frame(number, some) for number, some in _by_frame(messages(capture)).items()}
+    ours = {number: _frame(number, some) for number, some in _by_frame(found).items()}
     theirs = {frame.number: frame for frame in wire.frames(capture, options)}
     _agree(ours, theirs, stated or {}, "tshark")
-    return len(ours)
+
+
+def by_pyshark(capture: Path, keylog: str = "") -> list[SipMessage]:
+    """The messages that the reader by Wireshark gives."""
+    program("tshark")
+    module("pyshark")
+    inputs = Inputs([str(capture)], tally=Tally(), reader="pyshark", shark=SharkOptions(keylog=keylog))
+    return [message for batch in inputs for message in batch]
 
 
 def agrees_with_pyshark(capture: Path, stated: Mapping[int, Only] | None = None) -> None:
-    """See that the reader by Wireshark gives the own one's messages: bytes, times, addresses, transports, frames."""
-    program("tshark")
-    module("pyshark")
-    inputs = Inputs([str(capture)], tally=Tally(), reader="pyshark")
-    theirs = _by_frame([message for batch in inputs for message in batch])
-    _agree(_by_frame(messages(capture)), theirs, stated or {}, "pyshark")
+    """See that it gives the own reader's messages: bytes, times, addresses, transports, frames."""
+    _agree(_by_frame(messages(capture)), _by_frame(by_pyshark(capture)), stated or {}, "pyshark")
 
 
 every = pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.name)
@@ -135,7 +141,7 @@ every = pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.name)
 @every
 def test_tshark(capture: Path) -> None:
     """Frames, times, addresses, start lines, CSeqs, Call-IDs and To tags are those that tshark finds."""
-    agrees_with_tshark(capture, TSHARK.get(capture.name))
+    agrees_with_tshark(capture, messages(capture), TSHARK.get(capture.name))
 
 
 @every
@@ -144,13 +150,32 @@ def test_pyshark(capture: Path) -> None:
     agrees_with_pyshark(capture, PYSHARK.get(capture.name))
 
 
-@pytest.mark.parametrize("name", ["answered", "answered-tcp", "answered-ipv6", "answered-tcp-ipv6", "proxied"])
+def test_encrypted() -> None:
+    """With its secrets, a call over TLS is the same for tshark and for the reader by it; our own counts records."""
+    capture, keylog = (tls.FOLDER / name for name in ("call.pcap", "call.keylog"))
+    found = by_pyshark(capture, str(keylog))
+    assert len(found) == 6
+    agrees_with_tshark(capture, found, options=["-o", f"tls.keylog_file:{keylog}"])
+
+
+FRESH: dict[str, Callable[[str], bytes]] = {
+    **{
+        name: functools.partial(agents.record, name)
+        for name in ("answered", "answered-tcp", "answered-ipv6", "answered-tcp-ipv6", "proxied")
+    },
+    "busy-websocket": lambda _: websocket.busy(),
+}
+
+
+@pytest.mark.parametrize("name", FRESH)
 def test_fresh(name: str, tmp_path: Path) -> None:
-    """All agree on a call between real user agents, over UDP, TCP and IPv6, made now."""
+    """All agree on a call made now: of real user agents over UDP, TCP and IPv6, or by WebSocket to a real proxy."""
     for needed in ("sipp", "kamailio", "tcpdump", "tshark"):
         program(needed)
     as_root()
     capture = tmp_path / f"{name}.pcap"
-    capture.write_bytes(agents.record(name, f"127.{random.randint(2, 254)}.{random.randint(1, 254)}"))
-    assert agrees_with_tshark(capture) >= 6
+    capture.write_bytes(FRESH[name](f"127.{random.randint(2, 254)}.{random.randint(1, 254)}"))
+    found = messages(capture)
+    assert len(found) >= 3
+    agrees_with_tshark(capture, found)
     agrees_with_pyshark(capture)
