@@ -1,4 +1,4 @@
-"""The commands around the daemon: `config`, `dead-letters` and `publish`."""
+"""The daemon and the commands around it: `run`, `config`, `dead-letters` and `publish`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ._params import Time
 from ._status import USAGE, say
 
 if TYPE_CHECKING:
@@ -128,4 +129,27 @@ def publish(ctx: click.Context, /, *, paths: tuple[str, ...], options: tuple[str
     ctx.exit(run_publish(paths, options=given, **chosen))
 
 
-COMMANDS: tuple[click.Command, ...] = (config, dead_letters, publish)
+@click.command(
+    epilog="""\b
+Signals: SIGTERM writes what was read and ends, within ten seconds; SIGHUP reads the configuration again.
+Exit status: 0 ended by a signal; 2 configuration, or a source that can't work as it is set up; 3 the database
+refused; 1 anything else."""
+)
+@_CONFIG
+@click.option("--from", "back", type=Time(), metavar="T",
+              help="Read topics again from this time on (ISO 8601 or epoch); adds what was missed.")  # fmt: skip
+@click.pass_context
+def run(ctx: click.Context, /, *, path: str, back: int | None) -> None:
+    """Read live sources into the database, until a signal ends it: the daemon."""
+    from ._config import ConfigError, load
+    from ._daemon import Daemon
+
+    try:
+        ctx.exit(Daemon(lambda: load(Path(path), os.environ), back=back).run())
+    except ConfigError as error:
+        for problem in error.problems:
+            say(problem)
+        ctx.exit(USAGE)
+
+
+COMMANDS: tuple[click.Command, ...] = (run, config, dead_letters, publish)

@@ -128,6 +128,7 @@ def write_calls(
     positions: Sequence[StoredPosition] = (),
     again: bool = False,
     retry: Retry = REPLAY,
+    failed: Callable[[SinkError], None] = lambda _: None,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
@@ -147,9 +148,9 @@ def write_calls(
     With `again`, calls that were read from the database are derived again: in step 1 none is left out that is still
     stored, and none is made that isn't.
 
-    After a lost connection, a lock time-out or a conflict it begins at step 1 again, with growing waits. Data that the
-    database refuses, or that meets its eighth conflict, is found by halving the batch, of which only the last part
-    carries the positions; the refused call goes to `refusals` first.
+    After a lost connection, a lock time-out or a conflict it begins at step 1 again, with growing waits; `failed` is
+    told why. Data that the database refuses, or that meets its eighth conflict, is found by halving the batch, of which
+    only the last part carries the positions; the refused call goes to `refusals` first.
 
     Raises SinkUnavailable when `retry.patience` is over, SinkError's other children at once, and OSError where a
     refused call can't be kept.
@@ -161,11 +162,13 @@ def write_calls(
     while True:
         try:
             _write_once(sink, merged, rules, outcome, positions, again=again)
-        except SinkUnavailable:
+        except SinkUnavailable as error:
+            failed(error)
             if retry.patience is not None and clock() - since >= retry.patience:
                 raise
         except SinkConflict as error:
             conflicts += 1
+            failed(error)
             if conflicts >= CONFLICTS:
                 refusal: SinkError = error
                 break
@@ -188,6 +191,7 @@ def write_calls(
             positions=carried,
             again=again,
             retry=retry,
+            failed=failed,
             sleep=sleep,
             clock=clock,
         )

@@ -30,7 +30,7 @@ OTHERS = {
     "ingest": {"msgspec", "kafka", "confluent_kafka", "pyshark", "packaging"},
     "builder": {"msgspec"},
     "sinks": {"msgspec", "sqlalchemy", "alembic", "psycopg", "pymysql", "pyodbc"},
-    "app": {"msgspec", "click", "rich", "zstandard", "kafka", "confluent_kafka"},
+    "app": {"msgspec", "click", "rich", "zstandard", "kafka", "confluent_kafka", "prometheus_client"},
 }
 # A pure package reads no clock, opens nothing and starts nothing.
 IMPURE = {"time", "socket", "threading", "asyncio", "subprocess", "multiprocessing", "os", "pathlib", "io", "logging"}
