@@ -13,7 +13,7 @@ from ._errors import NotACapture
 from ._source import CHUNK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ._limits import Limits
     from ._source import Window
@@ -66,6 +66,10 @@ def records(window: Window, tally: Tally, limits: Limits) -> Iterator[Record]:
             end = start + captured
             if captured > longest:
                 damage = f"a record of {captured} bytes"
+            elif captured > wire and end + header > size and not window.ended:
+                pass  # what stands behind it must tell
+            elif captured > wire and not _goes_on(data, end, unpack, seconds, longest):
+                damage = f"a record of {captured} bytes of a frame that had {wire}"
             elif end <= size and (captured or wire):
                 number += 1
                 yield number, seconds * 1_000_000 + fraction // divisor, link_type, data[start:end]
@@ -98,6 +102,14 @@ def records(window: Window, tally: Tally, limits: Limits) -> Iterator[Record]:
             return
         data = window.data
         size = len(data)
+
+
+def _goes_on(data: bytes, at: int, unpack: Callable[[bytes, int], tuple[int, ...]], seconds: int, longest: int) -> bool:
+    """Whether the end of the data, or what may be a record within a day of `seconds`, stands at `at`."""
+    if at + 16 > len(data):
+        return at == len(data)
+    then, _, captured, _ = unpack(data, at)
+    return captured <= longest and abs(then - seconds) < 86_400
 
 
 def _next_record(window: Window, at: int, order: str, divisor: int, header: int, seconds: int, longest: int) -> int:

@@ -124,6 +124,12 @@ DAMAGED = {
         3,
         _record(2),
     ),
+    "length that swallows the next two": (
+        _patched(pcap(_frames(6)), _record(2) + 8, struct.pack("<I", 3 * len(FRAME))),
+        [1, 2, 4, 5, 6],
+        3,
+        _record(2),
+    ),
     "length a little too small": (
         _patched(pcap(_frames(5)), _record(2) + 8, struct.pack("<I", len(FRAME) - 9)),
         [1, 2, 4, 5],
@@ -148,6 +154,17 @@ def test_damaged_pcap(name: str, piece: int) -> None:
     found, tally = read(data, piece=piece)
     assert [m.cseq for m in found] == expected
     assert [(p.frame, p.offset) for p in tally.problems] == [(frame, offset)]
+
+
+def test_sent_length_too_small() -> None:
+    """A writer that says too little of what was sent is read all the same."""
+    file = io.BytesIO()
+    writer = PcapWriter(file)
+    for time, frame in _frames(4):
+        writer.packet(time, frame, original=len(frame) - 4)
+    found, tally = read(file.getvalue())
+    assert [m.cseq for m in found] == [1, 2, 3, 4]
+    assert tally.problems == []
 
 
 def _ng(count: int) -> bytes:
