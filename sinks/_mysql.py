@@ -87,12 +87,14 @@ def _run(connection: sa.Connection, bulk: Bulk, rows: Sequence[tuple[Any, ...]])
     if len(rows) == 1:
         return connection.exec_driver_sql(bulk.text, rows[0]).rowcount
     loads = connection.connection.dbapi_connection.loads  # type: ignore[union-attr]
-    if bulk.insert and not loads:
+    if bulk.insert:
+        if loads:
+            return load(connection, bulk.target, rows)
         # PyMySQL makes statements of many rows of it.
         return connection.exec_driver_sql(bulk.text, list(rows)).rowcount
     connection.exec_driver_sql(bulk.create)
     if loads:
-        _load(connection, bulk, rows)
+        load(connection, bulk.stage, rows)
     else:
         connection.exec_driver_sql(f"INSERT INTO {bulk.stage} VALUES {bulk.marks}", list(rows))
     found = connection.exec_driver_sql(bulk.merge).rowcount
@@ -100,16 +102,18 @@ def _run(connection: sa.Connection, bulk: Bulk, rows: Sequence[tuple[Any, ...]])
     return found
 
 
-def _load(connection: sa.Connection, bulk: Bulk, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Load rows into the temporary table; what the server would cut or leave out is an error."""
-    text = f"LOAD DATA LOCAL INFILE 'sipcdr' INTO TABLE {bulk.stage.replace(' ', ' CHARACTER SET binary ', 1)}"
+def load(connection: sa.Connection, target: str, rows: Sequence[tuple[Any, ...]]) -> int:
+    """Load rows into a table; what the server only warns of, as it cuts a value or leaves out a row, is an error."""
+    table, _, columns = target.partition(" ")
+    text = f"LOAD DATA LOCAL INFILE 'sipcdr' INTO TABLE {table} CHARACTER SET binary {columns}"
     with cursor_of(connection) as cursor:
         cursor.connection.upload = b"".join(map(_line, rows))
         cursor.execute(text)
         if cursor.rowcount != len(rows) or cursor.warning_count:
             cursor.execute("SHOW WARNINGS")
-            warning = next(iter(cursor.fetchall()), ("", 0, "rows were left out"))
-            raise made(SinkRefused, warning[2])
+            _, code, words = next(iter(cursor.fetchall()), ("", 0, "rows were left out"))
+            raise made(KINDS.get(code, SinkRefused), words)
+    return len(rows)
 
 
 def _line(row: tuple[Any, ...]) -> bytes:

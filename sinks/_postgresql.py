@@ -62,18 +62,18 @@ def _run(connection: sa.Connection, bulk: Bulk, rows: Sequence[tuple[Any, ...]])
         return connection.exec_driver_sql(bulk.text, rows[0]).rowcount
     with cursor_of(connection) as cursor:
         if bulk.insert:
-            return _copy(cursor, bulk.target, rows)
+            return copy(cursor, bulk.target, rows)
         cursor.execute(bulk.create)
-        _copy(cursor, bulk.stage, rows)
+        copy(cursor, bulk.stage, rows)
         cursor.execute(bulk.merge)
         found: int = cursor.rowcount
         cursor.execute(bulk.drop)
         return found
 
 
-def _copy(cursor: Any, target: str, rows: Sequence[tuple[Any, ...]]) -> int:
-    with cursor.copy(f"COPY {target} FROM STDIN") as copy:
-        write = copy.write_row
+def copy(cursor: Any, target: str, rows: Sequence[tuple[Any, ...]]) -> int:
+    with cursor.copy(f"COPY {target} FROM STDIN") as copying:
+        write = copying.write_row
         for row in rows:
             write(row)
     taken: int = cursor.rowcount

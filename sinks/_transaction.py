@@ -130,23 +130,22 @@ class Transaction:
     def _allocate(self, changes: Sequence[Change]) -> list[list[SessionKey]]:
         """Give new sessions their keys: 1, or after the highest Seq of their tick, by (InviteTime, ExternalId)."""
         keys: list[list[SessionKey]] = []
-        new: list[tuple[int, bytes, list[SessionKey], int]] = []
+        new: list[tuple[int, bytes, int, list[SessionKey], int]] = []
         for change in changes:
             of_call: list[SessionKey] = []
             for place, (row, key) in enumerate(change.rows):
                 if key is None:
-                    new.append((row.invite_time, row.external_id, of_call, place))
+                    new.append((row.invite_time, row.external_id, grid(row.invite_time), of_call, place))
                     of_call.append(_NO_KEY)
                 else:
                     of_call.append(key)
             keys.append(of_call)
         new.sort(key=_by_time_and_id)
-        ticks = dict.fromkeys((grid(item[0]) for item in new), 0)
+        ticks = dict.fromkeys((item[2] for item in new), 0)
         texts = map(self._dialect.time_of, ticks)
         for time, highest in select_many(self._connection, self._statements.read_seqs, texts):
             ticks[self._dialect.micros_of(time)] = highest
-        for invite_time, _, of_call, place in new:
-            tick = grid(invite_time)
+        for _, _, tick, of_call, place in new:
             ticks[tick] = seq = ticks[tick] + 1
             of_call[place] = SessionKey(tick, seq)
         return keys
@@ -345,7 +344,7 @@ class Transaction:
 _NO_KEY: Final = SessionKey(0, 0)
 
 
-def _by_time_and_id(item: tuple[int, bytes, list[SessionKey], int]) -> tuple[int, bytes]:
+def _by_time_and_id(item: tuple[int, bytes, int, list[SessionKey], int]) -> tuple[int, bytes]:
     return item[:2]
 
 
