@@ -127,7 +127,7 @@ class _Sides:
         self._database.close()
 
     def add(self, side: int, sessions: Iterable[Walked]) -> None:
-        """Take the sessions of a side in. In rows that others wrote an ExternalId may come again: these are numbered."""
+        """Take the sessions of a side in. An ExternalId that comes again gets a number."""
         self._database.executemany(
             "INSERT INTO sessions VALUES"
             " (?1, ?2, (SELECT COUNT(*) FROM sessions WHERE side = ?1 AND dialog = ?2), ?3, ?4)",

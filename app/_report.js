@@ -74,19 +74,21 @@
 
   // name, cells, what is shown, what is sorted by, and where there is room for it
   const oneDay = rows.length > 0 && iso(0).slice(0, 10) === iso(value(rows[rows.length - 1], "InviteTime")).slice(0, 10);
-  const COLUMNS = [
+  const ALL = [
     ["Time (UTC)", oneDay ? 108 : 172, (row) => iso(value(row, "InviteTime")).slice(oneDay ? 11 : 0, 19), (row) => value(row, "InviteTime"), ""],
     ["Caller", 0, (row) => text(row, "User1") || "unknown", (row) => text(row, "User1"), ""],
     ["Callee", 0, (row) => text(row, "User2") || text(row, "TargetUser") || "unknown", (row) => text(row, "User2"), ""],
-    ["Response", 190, (row) => coded(value(row, "ResponseCode")), (row) => value(row, "ResponseCode"), ""],
+    ["Response", 178, (row) => coded(value(row, "ResponseCode")), (row) => value(row, "ResponseCode"), ""],
     ["Duration", 88, (row) => (outcome(row) === "answered" && talk(row) === null ? "no end" : span(talk(row))), talk, "number"],
     ["Answer", 78, (row) => span(answerTime(row)), answerTime, "number medium"],
     ["Delay", 74, (row) => span(value(row, "Delay")), (row) => value(row, "Delay"), "number medium"],
     ["Media", 108, media, media, "wide"],
     ["Diagnostic", 100, (row) => value(row, "DiagnosticId") ?? "", (row) => value(row, "DiagnosticId"), "number wide"],
-    ["Server", 0, (row) => text(row, "Server"), (row) => text(row, "Server"), "wide"],
-    ["Caller's client", 0, (row) => text(row, "User1ClientVer"), (row) => text(row, "User1ClientVer"), "wide"],
+    ["Server", 132, (row) => text(row, "Server"), (row) => text(row, "Server"), "wide"],
+    ["Caller's client", 150, (row) => text(row, "User1ClientVer"), (row) => text(row, "User1ClientVer"), "wide"],
   ];
+  // A column that is empty in all rows has no room.
+  const COLUMNS = ALL.filter(([, , show], at) => at < 5 || rows.some((row) => show(row) !== ""));
   const TITLES = { Answer: "From the INVITE to the final response", Delay: "Post-dial delay: from the INVITE to the first sign of the far end",
     Duration: "From the answer to the end" };
 
@@ -233,12 +235,12 @@
     byCode([...codes].sort((one, other) => other[1] - one[1]));
   }
   function overTime(bins, start, size) {
-    const [width, height, left, bottom] = [Math.max($("time").clientWidth, 260), 168, 38, 22];
     const most = Math.max(1, ...Array.from(bins, (bin) => (bin ? Object.values(bin).reduce((a, b) => a + b, 0) : 0)));
     const unit = 10 ** Math.floor(Math.log10(most));
-    const step = [1, 2, 5, 10].map((times) => times * unit).find((one) => most / one <= 4) || unit;
-    const tick = Math.max(1, step);
+    const tick = Math.max(1, [0.2, 0.5, 1, 2].map((times) => times * unit).find((one) => most / one <= 5));
     const top = Math.ceil(most / tick) * tick;
+    const [width, height, bottom] = [Math.max($("time").clientWidth, 260), 168, 22];
+    const left = 14 + 7 * top.toLocaleString("en").length;
     const y = (count) => 8 + (height - bottom - 8) * (1 - count / top);
     const drawing = s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": "Calls over time" });
     for (let count = 0; count <= top; count += tick) {
