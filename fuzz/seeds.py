@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import io
+import zipfile
 from pathlib import Path
 from typing import Final
+
+import lz4.frame
+import zstandard
 
 from fixtures import make
 from fixtures.writer import (
@@ -40,6 +45,16 @@ def _captures() -> list[bytes]:
     packet = link(datagram(A, B, message()))
     made = [pcap([(START, packet)] * 3, order=order, nanoseconds=order == "<") for order in ("<", ">")]
     return made + [path.read_bytes() for path in _fixtures() if path.stat().st_size <= _LARGEST] + [_pcapng()]
+
+
+def _containers() -> list[bytes]:
+    capture = pcap([(START, link(datagram(A, B, message())))] * 2)
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("a.pcap", capture)
+        file.writestr("b.pcap.gz", gzip.compress(capture, mtime=0))
+    packed = [gzip.compress(capture, mtime=0), zstandard.compress(capture), lz4.frame.compress(capture)]
+    return [capture, archive.getvalue(), *packed, *map(zstandard.compress, packed)]
 
 
 def _pcapng() -> bytes:
@@ -134,6 +149,7 @@ def _fixtures() -> list[Path]:
 
 _MADE: Final = {
     "captures": _captures,
+    "containers": _containers,
     "frames": _frames,
     "schedules": _schedules,
     "segments": _segments,

@@ -6,13 +6,17 @@ Bounds are small here, so that short inputs meet them.
 from __future__ import annotations
 
 import contextlib
+import io
 import struct
 from typing import TYPE_CHECKING, Final
 
 from fixtures.writer import LINK_ETHERNET, LINK_NULL, LINK_RAW, LINK_SLL, LINK_SLL2, TcpStream, link, pcap
 from sipcdr.builder import Call, CallDamaged, Position, SipMessage, sessions
 from sipcdr.ingest import IngestError, Limits, Tally, scan
+from sipcdr.ingest._containers import captures as unpacked
+from sipcdr.ingest._formats import records
 from sipcdr.ingest._framing import Framer
+from sipcdr.ingest._source import Source, Window
 from tests.ingest.reading import START, A, B, message, read
 
 if TYPE_CHECKING:
@@ -34,6 +38,7 @@ _LIMITS: Final = Limits(
     streams_held=8192,
     line=512,
     foreign=1024,
+    unpacked=65_536,
 )
 LINKS: Final = (LINK_ETHERNET, LINK_RAW, LINK_SLL, LINK_SLL2, LINK_NULL, 9, 50, 51, 105, 127, 228, 229)
 """Of which `frames` are: the first byte of its input says."""
@@ -49,6 +54,15 @@ def captures(data: bytes) -> None:
         assert found == again
         assert (tally.counts, tally.problems) == (other.counts, other.problems)
         _sound(found)
+
+
+def containers(data: bytes) -> None:
+    """What is in archives and compressed files, or looks so, is a capture, or isn't: no other error."""
+    for stream in unpacked(Source("x", io.BufferedReader(io.BytesIO(data))), _LIMITS):
+        with contextlib.suppress(IngestError):
+            for number, _, _, frame in records(Window(stream), Tally(), _LIMITS):
+                assert number > 0
+                assert len(frame) <= _LIMITS.block
 
 
 def frames(data: bytes) -> None:
@@ -142,7 +156,8 @@ def packed(data: bytes) -> None:
 
 
 TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
-    target.__name__: target for target in (captures, frames, schedules, segments, messages, streams, rows, packed)
+    target.__name__: target
+    for target in (captures, containers, frames, schedules, segments, messages, streams, rows, packed)
 }
 
 
