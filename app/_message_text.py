@@ -21,7 +21,8 @@ _MADE: Final = frozenset({b"response", b"rspauth", b"cnonce", b"nextnonce", b"gs
                           b"auts"})  # fmt: skip
 """Parameters that a secret made: named, but without their value. Of others not even the name is shown."""
 _SCHEMES: Final = frozenset({b"digest", b"ntlm", b"kerberos", b"tls-dsa"})
-"""Schemes of parameters; others, such as Basic and Bearer, are one secret."""
+"""Schemes of parameters; of others, known or not, all is one secret."""
+_OPAQUE: Final = frozenset({b"basic", b"bearer", b"negotiate"})
 _CREDENTIALS: Final = frozenset(
     {b"authorization", b"proxy-authorization", b"authentication-info", b"proxy-authentication-info",
      b"www-authenticate", b"proxy-authenticate"}
@@ -70,7 +71,8 @@ def _masked(line: bytes) -> bytes:
         found = _SCHEME.match(value)
         scheme = b"" if found is None else found[0]
         if scheme.strip().lower() not in _SCHEMES:
-            return name + b":" + scheme + b" " + _MASK
+            known = scheme if scheme.strip().lower() in _OPAQUE else b""
+            return name + b":" + known + b" " + _MASK
     shown = [
         b" " + key + b"=" + (word if key.lower() in _SHOWN else _MASK)
         for key, word in _PARAMETER.findall(value[len(scheme) :])
