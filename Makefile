@@ -1,5 +1,6 @@
 # make demo   a virtual environment, sipcdr in it, a shipped capture replayed into SQLite
 # make test   what the tests need (as root on Debian its packages too), then the linters and all tests
+# make soak   writers killed 100 times on SQLite and PostgreSQL and 20 times on MariaDB, which takes some ten minutes
 # make fuzz   what fuzzing needs, then all targets for SECONDS together; TARGETS chooses some
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ SECONDS ?= 600
 PYTEST_ARGS ?= -n auto --dist loadfile
 
 DEBIAN_PACKAGES = tshark tcpdump sip-tester kamailio kamailio-tls-modules kamailio-websocket-modules openssl zstd lz4 zip \
-    default-jre-headless maven
+    default-jre-headless maven postgresql mariadb-server odbc-postgresql odbc-mariadb unixodbc
 
 ifeq ($(OS),Windows_NT)
 BIN = $(VENV)/Scripts
@@ -27,7 +28,7 @@ ifneq ($(SCHEMA),)
 export SIPCDR_SCHEMA ?= $(abspath $(SCHEMA))
 endif
 
-.PHONY: demo test fuzz packages clean
+.PHONY: demo test soak fuzz packages clean
 
 demo: $(VENV)/.installed
 	$(BIN)/sipcdr replay fixtures/demo.pcap --to sqlite:///demo.db
@@ -37,6 +38,9 @@ test: packages $(VENV)/.installed-test
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+soak: packages $(VENV)/.installed-test
+	SIPCDR_SOAK=1 CI=true $(BIN)/python -m pytest -q tests/app/test_writers.py -k killed
 
 fuzz: $(VENV)/.installed-fuzz
 	$(BIN)/python -m fuzz.run --seconds $(SECONDS) $(TARGETS)
