@@ -27,7 +27,7 @@ OURS = {
     "app": {"sipcdr.builder", "sipcdr.ingest", "sipcdr.sinks"},
 }
 OTHERS = {
-    "ingest": {"msgspec", "kafka", "confluent_kafka", "pyshark", "packaging"},
+    "ingest": {"msgspec", "kafka", "confluent_kafka", "pyshark", "packaging", "zstandard", "lz4"},
     "builder": {"msgspec"},
     "sinks": {"msgspec", "sqlalchemy", "alembic", "psycopg", "pymysql", "pyodbc"},
     "app": {"msgspec", "click", "rich", "zstandard", "kafka", "confluent_kafka", "prometheus_client"},
