@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import _cli_calls, _cli_daemon, _cli_db, _cli_figures
+from ._log_options import logs_of, takes_logs
 from ._params import Time
 from ._status import ALL_READ, INTERRUPTED, say
 
@@ -74,15 +75,16 @@ Exit status: 0 all was read; 1 some input was damaged or could not be read; 2 us
 @click.option("--to", "url", metavar="URL|none", default="sqlite:///sipcdr.db", show_default=True,
               help="The database, an SQLAlchemy URL; none only shows sessions.")  # fmt: skip
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), metavar="FORM",
-              help="Print sessions as a table, as json (an object a line), or as csv.")  # fmt: skip
+              help="Print sessions as table, json (one a line) or csv.")  # fmt: skip
 @click.option("--reader", type=click.Choice(["auto", "python", "pyshark"]), default="auto", metavar="READER",
-              help="Who reads: auto, python (the own reader) or pyshark (Wireshark's).")  # fmt: skip
+              help="Who reads: auto, python (our own) or pyshark (Wireshark).")  # fmt: skip
 @click.option("--keylog", metavar="FILE", help="TLS secrets (SSLKEYLOGFILE). Read by tshark.")
 @click.option("--decode-as", metavar="RULE", multiple=True,
               help="A rule of tshark -d: tls.port==5071,sip. Read by tshark.")  # fmt: skip
 @click.option("--display-filter", metavar="F", help="Only frames that this filter passes. Read by tshark.")
 @click.option("--esp-null", is_flag=True, help="Look into ESP for packets that aren't encrypted.")
 @click.option("--follow", is_flag=True, help="Read on as the files grow, until Ctrl-C or until they are gone.")
+@takes_logs
 @click.option("--since", type=Time(), metavar="T", help="Read messages from this time on (ISO 8601 or epoch).")
 @click.option("--until", type=Time(), metavar="T", help="Read messages before this time.")
 @click.option("--caller", metavar="U", help="Only calls of this caller: an address or its user part.")
@@ -109,7 +111,7 @@ def replay(
 ) -> None:
     """Write the calls of captures to a database, and show the sessions.
 
-    PATH is a file (pcap or pcapng), a folder, a glob, or - for standard input; several are read as one, by time.
+    PATH is a capture or a log, a folder, a glob, or - for standard input; several are read as one, by time.
     Replaying a capture again changes nothing.
     """
     from ._command import run_replay
@@ -129,4 +131,4 @@ def replay(
     if chosen["anonymize"] and ctx.get_parameter_source("url") is click.core.ParameterSource.DEFAULT:
         url = "none"  # the usual database holds calls under their own names
     form = form or ("nothing" if quiet else "table")
-    ctx.exit(run_replay(paths, url=url, form=form, quiet=quiet, ddl=not no_ddl, **chosen))
+    ctx.exit(run_replay(paths, logs=logs_of(ctx, chosen), url=url, form=form, quiet=quiet, ddl=not no_ddl, **chosen))

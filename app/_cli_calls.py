@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from ._log_options import logs_of, takes_logs
+
 _PATHS = click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(allow_dash=True))
 _DATABASE = click.option("--to", "url", metavar="URL", help="Look into a database instead, an SQLAlchemy URL.")
 
@@ -31,6 +33,7 @@ Examples:
 @click.option("--session", metavar="TIME/SEQ", help="Only the session with this key (SessionIdTime/SessionIdSeq).")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
               help="For people, or one JSON object a session and line.")  # fmt: skip
+@takes_logs
 @click.pass_context
 def explain(ctx: click.Context, /, *, paths: tuple[str, ...], url: str | None, form: str, **given: Any) -> None:
     """Say how a call ended, and why each column of its row holds what it holds.
@@ -44,6 +47,7 @@ def explain(ctx: click.Context, /, *, paths: tuple[str, ...], url: str | None, f
     from ._select import Selection, address
 
     _one_of(ctx, paths, url)
+    logs = logs_of(ctx, given)
     try:
         key = None if given["session"] is None else session_key(given["session"])
     except ValueError as error:
@@ -57,7 +61,7 @@ def explain(ctx: click.Context, /, *, paths: tuple[str, ...], url: str | None, f
         key,
     )
     if url is None:
-        ctx.exit(explain_captures(paths, chosen, form))
+        ctx.exit(explain_captures(paths, chosen, form, logs))
     if not chosen.some:
         raise click.UsageError("of a database, choose by --call-id, --caller, --callee or --session", ctx)
     ctx.exit(explain_stored(url, chosen, form))
@@ -75,6 +79,7 @@ Examples:
 @click.option("--call-id", metavar="ID", required=True, help="The call's Call-ID.")
 @click.option("--hosts", metavar="FILE", help="Names of hosts, as /etc/hosts has them; also for HOST:PORT.")
 @click.option("--related-by", metavar="HEADER", default="", help="A header that calls which belong together share.")
+@takes_logs
 @click.pass_context
 def ladder(ctx: click.Context, /, *, paths: tuple[str, ...], url: str | None, **chosen: Any) -> None:
     """Draw the call flow of a call, and of the calls that belong to it.
@@ -87,12 +92,13 @@ def ladder(ctx: click.Context, /, *, paths: tuple[str, ...], url: str | None, **
     from ._ladder_command import aliases_of, ladder_of_captures, ladder_of_stored
 
     _one_of(ctx, paths, url)
+    logs = logs_of(ctx, chosen)
     try:
         aliases = {} if chosen["hosts"] is None else aliases_of(chosen["hosts"])
     except OSError as error:
         raise click.UsageError(f"--hosts {chosen['hosts']}: {error.strerror}", ctx) from error
     if url is None:
-        ctx.exit(ladder_of_captures(paths, chosen["call_id"], aliases, chosen["related_by"]))
+        ctx.exit(ladder_of_captures(paths, chosen["call_id"], aliases, chosen["related_by"], logs))
     ctx.exit(ladder_of_stored(url, chosen["call_id"], aliases))
 
 
@@ -106,16 +112,20 @@ Examples:
 @click.option("--call-id", metavar="ID", required=True, help="The call's Call-ID.")
 @click.option("-o", "--output", metavar="FILE", required=True, help="The pcapng file to write; - is standard output.")
 @click.option("--with-rtp", is_flag=True, help="Also the media that its SDP names (RTP and RTCP).")
+@takes_logs
 @click.pass_context
-def extract(ctx: click.Context, /, *, paths: tuple[str, ...], call_id: str, output: str, with_rtp: bool) -> None:
+def extract(
+    ctx: click.Context, /, *, paths: tuple[str, ...], call_id: str, output: str, with_rtp: bool, **given: Any
+) -> None:
     """Copy the packets of one call into a capture for Wireshark or sngrep.
 
     All fragments of its datagrams, and all segments of its TCP messages, are among them. A connection that is
-    encrypted or framed (TLS, WebSocket) is taken whole. Nothing is masked: a packet is copied as it is.
+    encrypted or framed (TLS, WebSocket) is taken whole. Nothing is masked: a packet is copied as it is. Of a log
+    packets are made up, over UDP, with addresses 0.0.0.0 where the log has none.
     """
     from ._extract_command import extract_call
 
-    ctx.exit(extract_call(paths, call_id, output, with_rtp=with_rtp))
+    ctx.exit(extract_call(paths, call_id, output, with_rtp=with_rtp, logs=logs_of(ctx, given)))
 
 
 COMMANDS: tuple[click.Command, ...] = (explain, ladder, extract)

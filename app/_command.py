@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from sipcdr.builder import SipMessage
+    from sipcdr.ingest import LogOptions
 
     from ._anonymize import Anonymizer
     from ._records import Record
@@ -59,6 +60,7 @@ def run_replay(
     report: str | None,
     report_details: int,
     anonymize: bool,
+    logs: LogOptions,
 ) -> int:
     """Replay captures and print their sessions as `form` says: table, json, csv, nothing. Returns the exit status."""
     selection = Selection(
@@ -77,7 +79,9 @@ def run_replay(
     figures = Figures(Tally())
     shark = SharkOptions(keylog=keylog or "", decode_as=decode_as, display_filter=display_filter or "")
     try:
-        inputs = Inputs(paths, tally=figures.tally, reader=reader, shark=shark, esp_null=esp_null, follow=follow)
+        inputs = Inputs(
+            paths, tally=figures.tally, reader=reader, shark=shark, esp_null=esp_null, follow=follow, logs=logs
+        )
     except ReaderUnavailable as error:
         say(str(error))
         return USAGE

@@ -26,6 +26,7 @@ from ._write import stored_bytes
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from sipcdr.ingest import LogOptions
     from sipcdr.sinks import StoredCall
 
     from ._records import Record
@@ -61,11 +62,11 @@ def session_key(value: str) -> SessionKey:
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def explain_captures(paths: Sequence[str], chosen: Chosen, form: str) -> int:
+def explain_captures(paths: Sequence[str], chosen: Chosen, form: str, logs: LogOptions) -> int:
     """Explain the chosen sessions of captures; returns the exit status."""
     tally = Tally()
     sightings = Sightings()
-    for batch in Inputs(paths, tally=tally):
+    for batch in Inputs(paths, tally=tally, logs=logs):
         sightings.add(chosen.selection.messages(batch))
     status = _print(_explained(sightings, chosen), chosen, form)
     noted = [f"{reason} ({count})" for reason, count in sorted(tally.counts.items()) if reason.startswith(_GAPS)]

@@ -6,7 +6,7 @@ import ipaddress
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from sipcdr.ingest import is_start_line, packets
+from sipcdr.ingest import LogOptions, is_start_line, packets
 
 from ._pcapng import PcapngWriter
 from ._records import text
@@ -28,6 +28,7 @@ _PATIENCE: Final = 64
 """Segments of a direction after the one in which a message ends: in one of these what lacked before it must be."""
 _FRAGMENT_WAIT: Final = 60_000_000
 _DATAGRAMS: Final = 4096
+_LOGS: Final = LogOptions()
 
 _Direction = tuple[str, str]
 
@@ -91,13 +92,13 @@ class Wanted:
                 self.media.setdefault(f"{shown}:{port}", message.time)
 
 
-def packets_of(files: Sequence[str], wanted: Wanted) -> list[Carried]:
+def packets_of(files: Sequence[str], wanted: Wanted, logs: LogOptions = _LOGS) -> list[Carried]:
     """The packets, by time."""
     chosen: dict[Position, Carried] = {}
     fragments = _Fragments()
     streams: dict[_Direction, _Segments] = {}
     begin = wanted.first - _MARGIN
-    for packet in packets(files, wanted.until):
+    for packet in packets(files, wanted.until, logs):
         taken: Iterable[Carried] = ()
         raws = wanted.messages.get(packet.position)
         if packet.fragment is not None:

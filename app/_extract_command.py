@@ -18,19 +18,21 @@ from ._status import NOT_ALL_READ, USAGE, say
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sipcdr.ingest import LogOptions
 
-def extract_call(paths: Sequence[str], call_id: str, output: str, *, with_rtp: bool) -> int:
+
+def extract_call(paths: Sequence[str], call_id: str, output: str, *, with_rtp: bool, logs: LogOptions) -> int:
     """Write the packets of a call to a capture, `-` for standard output; returns the exit status."""
     tally = Tally()
     with files_of(paths) as given:
         wanted = Wanted(call_id, media=with_rtp)
-        inputs = Inputs(given, tally=tally)
+        inputs = Inputs(given, tally=tally, logs=logs)
         if output != "-" and any(Path(name).exists() and _same(name, output) for name in inputs.files):
             say(f"{output} is one of the captures to read: name another file")
             return USAGE
         for batch in inputs:
             wanted.add(batch)
-        found = packets_of(inputs.files, wanted) if wanted.count else []
+        found = packets_of(inputs.files, wanted, logs) if wanted.count else []
     for line in Figures(tally).problems():
         say(line)
     if not found:
@@ -47,7 +49,8 @@ def extract_call(paths: Sequence[str], call_id: str, output: str, *, with_rtp: b
     except OSError as error:
         say(f"can't write {output}: {error.strerror}")
         return NOT_ALL_READ
-    say(f"{len(found):,} packets with {wanted.count:,} messages, as they were: addresses and credentials aren't masked")
+    how = "made up where they come from logs" if tally.logs else "as they were"
+    say(f"{len(found):,} packets with {wanted.count:,} messages, {how}: addresses and credentials aren't masked")
     if wanted.hosts:
         say(f"media to names rather than addresses can't be told: {', '.join(map(harmless, sorted(wanted.hosts)[:5]))}")
     return NOT_ALL_READ if tally.problem_count else 0

@@ -98,7 +98,8 @@ class Figures:
         for note in self.notes():
             yield f"noted     {note}"
         for refused in tally.refused[:_REFUSED]:
-            yield f"refused   {visible(refused.source)}, frame {refused.frame}: {visible(refused.reason)}"
+            unit = self._unit(refused.source)
+            yield f"refused   {visible(refused.source)}, {unit} {refused.frame}: {visible(refused.reason)}"
 
     def notes(self) -> Iterator[str]:
         """What was skipped or odd, a line a reason."""
@@ -113,13 +114,16 @@ class Figures:
         for problem in self.tally.problems[:_SAMPLE]:
             place = visible(problem.source)
             if problem.frame > 0:
-                place += f", frame {problem.frame}"
+                place += f", {self._unit(problem.source)} {problem.frame}"
             if problem.offset > 0:
                 place += f", byte {problem.offset}"
             yield f"{place}: {visible(problem.reason)}"
         more = self.tally.problem_count - _SAMPLE
         if more > 0:
             yield f"and {more:,} more problems"
+
+    def _unit(self, source: str) -> str:
+        return "line" if source in self.tally.logs else "frame"
 
 
 _HINTS: Final = {"TLS records": " (to be read with their secrets: --keylog FILE)"}

@@ -25,8 +25,12 @@ from ._terminal import Paper, show
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sipcdr.ingest import LogOptions
 
-def ladder_of_captures(paths: Sequence[str], call_id: str, aliases: dict[str, str], header: str) -> int:
+
+def ladder_of_captures(
+    paths: Sequence[str], call_id: str, aliases: dict[str, str], header: str, logs: LogOptions
+) -> int:
     """Draw a call and those that belong to it; returns the exit status.
 
     Captures are read twice: what belongs to the call is known only at their end.
@@ -35,7 +39,7 @@ def ladder_of_captures(paths: Sequence[str], call_id: str, aliases: dict[str, st
     with files_of(paths) as files:
         related = Related(header)
         wanted = None
-        for batch in Inputs(files, tally=tally):
+        for batch in Inputs(files, tally=tally, logs=logs):
             related.add(batch)
             if wanted is None:
                 wanted = next((m.call_id for m in batch if text(m.call_id) == call_id), None)
@@ -46,7 +50,7 @@ def ladder_of_captures(paths: Sequence[str], call_id: str, aliases: dict[str, st
             return NOT_ALL_READ
         calls = set(related.of(wanted))
         flow = Flow()
-        for batch in Inputs(files, tally=Tally()):
+        for batch in Inputs(files, tally=Tally(), logs=logs):
             flow.add(message for message in batch if message.call_id in calls)
     status = draw(flow, aliases)
     for line in Figures(tally).problems():

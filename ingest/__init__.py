@@ -13,6 +13,7 @@ from ._inputs import Inputs
 from ._kafka import Consumer, KafkaSettings, Lost, Partition, Polled, open_consumer
 from ._limits import Limits
 from ._listen import HepListener, ListenSettings
+from ._logs import LogMessage, LogOptions, LogReader, log_options
 from ._pyshark import SharkOptions
 from ._sip import is_start_line, scan
 from ._tally import Problem, Refused, Tally
@@ -29,6 +30,9 @@ __all__ = [
     "KafkaSettings",
     "Limits",
     "ListenSettings",
+    "LogMessage",
+    "LogOptions",
+    "LogReader",
     "Lost",
     "Names",
     "NotACapture",
@@ -46,6 +50,7 @@ __all__ = [
     "Values",
     "encode_hep",
     "is_start_line",
+    "log_options",
     "open_consumer",
     "packets",
     "scan",

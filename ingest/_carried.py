@@ -13,9 +13,11 @@ from sipcdr.builder import Position
 from ._containers import captures
 from ._dissect import Dissector
 from ._errors import NotACapture
-from ._formats import records
+from ._formats import Text, records
 from ._limits import Limits
+from ._logs import LogOptions, log_messages, written
 from ._source import Window, open_source
+from ._synthesized import RAW_IP, packets_of_log
 from ._tally import Tally
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from ._packet import Packet, Step
 
 _LIMITS: Final = Limits()
+_LOGS: Final = LogOptions()
 
 
 class Carried(msgspec.Struct, kw_only=True):
@@ -98,14 +101,14 @@ class _Tracer(Dissector):
             self._carried.missing = max(packet.whole - packet.end, 0)
 
 
-def packets(files: Sequence[str], until: int | None = None) -> Iterator[Carried]:
+def packets(files: Sequence[str], until: int | None = None, logs: LogOptions = _LOGS) -> Iterator[Carried]:
     """The frames of capture files, merged by time; of each file up to its end or the time `until`.
 
-    What can't be read is left out: `Inputs` says what and why.
+    Of logs, packets are made up for their records. What can't be read is left out: `Inputs` says what and why.
     """
     heap: list[tuple[int, int, Generator[Carried] | None, Carried | None]] = []
     for order, name in enumerate(files):
-        frames = _frames(name, until)
+        frames = _frames(name, until, logs)
         first = next(frames, None)
         frames.close()
         if first is not None:
@@ -113,7 +116,9 @@ def packets(files: Sequence[str], until: int | None = None) -> Iterator[Carried]
     heapq.heapify(heap)
     while heap:
         _, order, opened, carried = heapq.heappop(heap)
-        frames = _frames(files[order], until) if opened is None else opened  # a file is opened when its time has come
+        frames = (
+            _frames(files[order], until, logs) if opened is None else opened
+        )  # a file is opened when its time has come
         if carried is not None:
             yield carried
         following = next(frames, None)
@@ -121,7 +126,7 @@ def packets(files: Sequence[str], until: int | None = None) -> Iterator[Carried]
             heapq.heappush(heap, (following.time, order, frames, following))
 
 
-def _frames(name: str, until: int | None) -> Generator[Carried]:
+def _frames(name: str, until: int | None, logs: LogOptions) -> Generator[Carried]:
     tracer = _Tracer(name)
     try:
         source = open_source(name)
@@ -129,7 +134,12 @@ def _frames(name: str, until: int | None) -> Generator[Carried]:
             for stream in captures(source, _LIMITS):
                 tracer.source = stream.name
                 with suppress(NotACapture):
-                    for number, time, link, data in records(Window(stream), Tally(), _LIMITS):
+                    window = Window(stream)
+                    try:
+                        frames = records(window, Tally(), _LIMITS)
+                    except Text:
+                        frames = _of_log(window, name, logs)
+                    for number, time, link, data in frames:
                         if until is not None and time > until:
                             break  # another capture in an archive may be earlier
                         yield tracer.trace(number, time, link, data)
@@ -137,3 +147,9 @@ def _frames(name: str, until: int | None) -> Generator[Carried]:
             source.close()
     except OSError:
         return
+
+
+def _of_log(window: Window, name: str, logs: LogOptions) -> Iterator[tuple[int, int, int, bytes]]:
+    batches = log_messages(window, Tally(), _LIMITS, logs, written(name))
+    for position, time, packet in packets_of_log(message for batch in batches for message in batch):
+        yield position.number, time, RAW_IP, packet

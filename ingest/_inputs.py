@@ -14,7 +14,7 @@ from ._errors import NotACapture, ReaderUnavailable
 from ._formats import Text, is_wiresharks, records
 from ._layers import LINK_TYPES, link_type_named
 from ._limits import Limits
-from ._logs import LogOptions, log_messages
+from ._logs import LogOptions, log_messages, written
 from ._pyshark import Shark, SharkOptions
 from ._source import CHUNK, PAUSE, STANDARD_INPUT, Window, open_source
 from ._tally import Tally
@@ -186,7 +186,7 @@ class Inputs:
                     try:
                         first = next(records(window, Tally(), self._limits), None)
                     except Text:
-                        batches = log_messages(window, Tally(), self._limits, self._logs, _written(name))
+                        batches = log_messages(window, Tally(), self._limits, self._logs, written(name))
                         start = next((batch[0].time for batch in batches if batch), _AT_ONCE)
                         return _Capture(name, start, self._shark, logs=self._logs)
                     break
@@ -356,7 +356,7 @@ class _Capture:
                 try:
                     batches = dissector.feed(records(window, tally, limits))
                 except Text:
-                    batches = log_messages(window, tally, limits, self._logs, _written(self.name))
+                    batches = log_messages(window, tally, limits, self._logs, written(self.name))
                 except NotACapture as error:
                     tally.problem(stream.name, 0, 0, str(error))
                     continue
@@ -395,13 +395,6 @@ class _Capture:
     def _count(self, source: Source, tally: Tally) -> None:
         tally.bytes += source.taken - self.taken
         self.taken = source.taken
-
-
-def _written(name: str) -> int:
-    """When a file was last written, microseconds UTC; of standard input now."""
-    if name == STANDARD_INPUT:
-        return time.time_ns() // 1000
-    return Path(name).stat().st_mtime_ns // 1000
 
 
 def _reason(error: Exception) -> str:

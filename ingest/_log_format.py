@@ -91,8 +91,8 @@ class Finder:
 
     def __init__(self, *literals: bytes) -> None:
         self._literals = literals
-        self._data = b""
-        self._next = [0] * len(literals)
+        self._data: bytes | None = None
+        self._next = [-1] * len(literals)
 
     def search(self, data: bytes, at: int) -> int:
         """Where the next one begins; -1 if there is none."""

@@ -74,6 +74,7 @@ class Table:
         self._clock = clock
         self._marks = Finder(b"time_stamp")
         self._columns: dict[bytes, int] = {}
+        self._width = 0
 
     def search(self, data: bytes, at: int) -> int:
         """Where the line with the names is, or the next row."""
@@ -90,10 +91,11 @@ class Table:
         values = data[begin:end].split(b"\t")
         if _COLUMNS.issubset(values) and len(values) < 64:
             self._columns = {name: number for number, name in enumerate(values)}
+            self._width = len(values)
             return Taken(following)
         if not self._columns:
             return Taken(following, opened=False)
-        if len(values) != len(self._columns):
+        if len(values) != self._width:
             return Taken(following, damage="a row with another number of columns" if data[begin:end].strip() else "")
         row = {name: values[number] for name, number in self._columns.items()}
         stamp = stamp_in(row[b"time_stamp"])

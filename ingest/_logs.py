@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import time
 import zlib
 from datetime import UTC, date, tzinfo
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
@@ -26,6 +28,7 @@ from ._log_sipstack import SipStack
 from ._log_time import Clock
 from ._log_uccapi import UccApi
 from ._sip import scan
+from ._source import STANDARD_INPUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,7 +101,7 @@ def log_options(form: str = "auto", timezone: str = "UTC", begins: date | None =
     return LogOptions(form, pattern, zone, begins)
 
 
-class Found(msgspec.Struct, frozen=True, gc=False):
+class LogMessage(msgspec.Struct, frozen=True, gc=False):
     """A message of a log. offset: the byte from which on a log must be read to have this message and those behind it.
 
     A log with times in whole seconds or milliseconds is to be read from the first message of that time on, so that all
@@ -171,20 +174,20 @@ class LogReader:
         self._count_to(self._kept())
         return self._line
 
-    def feed(self, data: bytes) -> list[Found]:
+    def feed(self, data: bytes) -> list[LogMessage]:
         """The messages that are complete with these bytes."""
-        found: list[Found] = []
+        found: list[LogMessage] = []
         for at in range(0, len(data), _PIECE):
             self._take_in(data[at : at + _PIECE], found, ended=False)
         return found
 
-    def finish(self) -> list[Found]:
+    def finish(self) -> list[LogMessage]:
         """The messages that are left when the log has ended."""
-        found: list[Found] = []
+        found: list[LogMessage] = []
         self._take_in(b"", found, ended=True)
         return found
 
-    def _take_in(self, piece: bytes, found: list[Found], *, ended: bool) -> None:
+    def _take_in(self, piece: bytes, found: list[LogMessage], *, ended: bool) -> None:
         text = self._text(piece, ended)
         if text:
             keep = self._kept()
@@ -232,7 +235,7 @@ class LogReader:
             self._offset += at - self._place
         self._place = at
 
-    def _step(self, found: list[Found], ended: bool) -> bool:
+    def _step(self, found: list[LogMessage], ended: bool) -> bool:
         """Take the record at the next mark; False if there is none, or if it needs more bytes."""
         data = self._data
         nearest, mark = None, -1
@@ -252,7 +255,9 @@ class LogReader:
             # So much is no record: what there is of it by then is all, however the log was cut.
             taken = nearest.take(data[: mark + _RECORD], max(self._low, mark - PREFIX), mark, True) or Taken(mark + 1)
         if taken.opened:
-            self.opened = True
+            if not self.opened:
+                self.opened = True
+                self._tally.logs.add(self._source)
             self._formats = [nearest]
             self._use(nearest, taken, mark, found)
             self._at = self._low = max(taken.end, mark + 1)
@@ -264,7 +269,7 @@ class LogReader:
         self._low = min(self._low, len(data))
         return True
 
-    def _use(self, form: Format, taken: Taken, mark: int, found: list[Found]) -> None:
+    def _use(self, form: Format, taken: Taken, mark: int, found: list[LogMessage]) -> None:
         tally = self._tally
         tally.packets += 1
         self._count_to(taken.records[0].at if taken.records else max(self._low, self._data.rfind(b"\n", 0, mark) + 1))
@@ -280,16 +285,16 @@ class LogReader:
         elif self._held is None:
             self._held = self._offset
 
-    def _scan(self, form: Format, record: Record, found: list[Found]) -> None:
+    def _scan(self, form: Format, record: Record, found: list[LogMessage]) -> None:
         tally = self._tally
         raw = record.raw
         if form.windows and not raw.isascii():
             raw = self._from_windows(raw)
-        time, offset = self._ticks.place(record, self._offset if self._held is None else self._held)
+        then, offset = self._ticks.place(record, self._offset if self._held is None else self._held)
         position = Position(self._source, self._line)
         message = scan(
             raw,
-            time,
+            then,
             position,
             tally,
             self._limits,
@@ -307,7 +312,7 @@ class LogReader:
         if record.machine:
             message = msgspec.structs.replace(message, machine=record.machine, pool=record.pool)
         tally.messages += 1
-        found.append(Found(message, offset))
+        found.append(LogMessage(message, offset))
 
     def _from_windows(self, raw: bytes) -> bytes:
         try:
@@ -363,6 +368,13 @@ def log_messages(
         if options.form == "auto":
             raise NotACapture("text, not a capture (pcap or pcapng), nor a log of a format that is known")
         raise NotACapture(f"text, not a capture (pcap or pcapng), nor a log of the format {options.form}")
+
+
+def written(name: str) -> int:
+    """When a file was last written, microseconds UTC; of standard input now."""
+    if name == STANDARD_INPUT:
+        return time.time_ns() // 1000
+    return Path(name).stat().st_mtime_ns // 1000
 
 
 def is_text(head: bytes) -> bool:

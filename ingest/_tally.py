@@ -38,14 +38,16 @@ class Tally:
     packets, bytes: frames read, and their bytes as captured. messages: SIP messages given out.
     counts: what was skipped or odd, by reason in plain words; `refused: …` and `limit: …` among them.
     problems: the first 1,000; problem_count: of all. refused: the first 100.
+    logs: the sources that are logs, where a frame's number is a line's.
     """
 
-    __slots__ = ("bytes", "counts", "messages", "packets", "problem_count", "problems", "refused")
+    __slots__ = ("bytes", "counts", "logs", "messages", "packets", "problem_count", "problems", "refused")
 
     def __init__(self) -> None:
         self.packets = 0
         self.bytes = 0
         self.messages = 0
+        self.logs: set[str] = set()
         self.counts: Counter[str] = Counter()
         self.problems: list[Problem] = []
         self.problem_count = 0
