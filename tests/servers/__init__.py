@@ -10,18 +10,20 @@ from __future__ import annotations
 
 from ._databases import Database, mariadb, postgres
 from ._kafka import Kafka, kafka
-from ._kamailio import Tls, kamailio
-from ._process import Process, ServerError, free_port
+from ._kamailio import Logs, Tls, kamailio
+from ._process import Process, ServerError, free_port, make_folder
 
 __all__ = [
     "Database",
     "Kafka",
+    "Logs",
     "Process",
     "ServerError",
     "Tls",
     "free_port",
     "kafka",
     "kamailio",
+    "make_folder",
     "mariadb",
     "postgres",
 ]

@@ -23,6 +23,13 @@ class Tls(NamedTuple):
     key: Path
 
 
+class Logs(NamedTuple):
+    """Where it logs messages: a folder for sipdump's files, the port of 127.0.0.1 that siptrace's copies go to."""
+
+    folder: Path
+    port: int
+
+
 @contextmanager
 def kamailio(
     host: str,
@@ -33,6 +40,7 @@ def kamailio(
     ring_ms: int = 30_000,
     tls: Tls | None = None,
     websocket: bool = False,
+    logs: Logs | None = None,
 ) -> Iterator[Process]:
     """Run the proxy at host and port; `first` and `second` (host:port) are where proxy.cfg's UAS1 and UAS2 ring.
 
@@ -48,6 +56,8 @@ def kamailio(
     command += ["-w", str(folder), "-Y", str(folder), "-P", str(folder / "pid")]
     command += ["-l", f"udp:{host}:{port}", "-l", f"tcp:{host}:{port}"]
     command += ["-A", f'UAS1="sip:{first}"', "-A", f'UAS2="sip:{second}"', "-A", f"RING={ring_ms}"]
+    if logs:
+        command += ["-A", f'DUMP="{logs.folder}"', "-A", f'TRACE="sip:127.0.0.1:{logs.port}"']
     if websocket:
         command += ["-A", "WEBSOCKET"]
     if tls:
