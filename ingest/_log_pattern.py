@@ -1,7 +1,7 @@
 """A log of any program, told by a regular expression for the lines that announce a message.
 
 The expression is matched at the beginning of each line. What its groups find is used by their names: `time`, `source`,
-`destination`, `peer` and `direction` (a peer is the sender where the direction begins with `in`, `rec` or `<`),
+`destination`, `peer` and `direction` (a peer is the sender where the direction begins with `in`, `rec`, `rx` or `<`),
 `transport`, `machine`, `pool`, `size` (bytes of the message), and `message`, where a message begins in the same line;
 else it begins in the next one. It ends by its Content-Length, or before the next such line.
 
@@ -213,7 +213,7 @@ class ByPattern:
         source, destination = host_port(groups.get("source", b"")), host_port(groups.get("destination", b""))
         if "peer" in groups:
             peer = host_port(groups["peer"])
-            if groups.get("direction", b"in").lower().startswith((b"in", b"rec", b"<")):
+            if groups.get("direction", b"in").lower().startswith((b"in", b"rec", b"rx", b"<")):
                 source = source or peer
             else:
                 destination = destination or peer

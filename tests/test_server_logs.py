@@ -111,7 +111,7 @@ def test_kamailio_logs_what_is_captured(name: str, tmp_path: Path) -> None:
             time.sleep(1.5)  # sipdump writes by a timer
         copies.close()
         (tmp_path / "copies.txt").write_bytes(copies.data)
-        dumps = [shutil.copy(dump, tmp_path) for dump in sorted(folder.glob("*.data"))]
+        dumps = [str(shutil.copy(dump, tmp_path)) for dump in sorted(folder.glob("*.data"))]
     finally:
         shutil.rmtree(folder)
     captured = replayed(tmp_path / "captured.db", messages(one.capture))
