@@ -45,15 +45,17 @@ def existing(connection: sa.Connection) -> Existing:
         for table, columns in TABLES.items()
         if table.lower() in there
         and any(column.kind is Kind.IDENTITY for column in columns)
-        and not _gives_out(inspector, there[table.lower()], next(c.name for c in columns if c.kind is Kind.IDENTITY))
+        and not _gives_out(connection, there[table.lower()], next(c.name for c in columns if c.kind is Kind.IDENTITY))
     }
     return Existing(frozenset(names), frozenset(numbered))
 
 
-def _gives_out(inspector: sa.Inspector, table: str, key: str) -> bool:
+def _gives_out(connection: sa.Connection, table: str, key: str) -> bool:
     """Whether the database numbers this column."""
-    column = next(each for each in inspector.get_columns(table) if each["name"].lower() == key.lower())
-    if inspector.dialect.name == "sqlite":
+    if connection.dialect.name == "sqlite":
         # An INTEGER PRIMARY KEY is the row's own number; INT isn't.
-        return str(column["type"]).upper() == "INTEGER"
+        declared = {row[1].lower(): row[2].upper() for row in connection.exec_driver_sql(f"PRAGMA table_info({table})")}
+        return bool(declared[key.lower()] == "INTEGER")
+    columns = sa.inspect(connection).get_columns(table)
+    column = next(each for each in columns if each["name"].lower() == key.lower())
     return bool(column.get("identity")) or column.get("autoincrement") is True
