@@ -78,5 +78,6 @@ def configure(settings: Log) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.level.upper())
+    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)  # it warns of what revoking takes
     for name in _FOREIGN:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
