@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import signal
 import sqlite3
 import sys
@@ -17,7 +16,7 @@ import click
 from rich.console import Console
 
 from sipcdr.ingest import Inputs, ReaderUnavailable, SharkOptions, Tally
-from sipcdr.sinks import Sink, SinkAddress, SinkError
+from sipcdr.sinks import Sink, SinkAddress, SinkError, without_secrets
 
 from ._figures import Figures
 from ._progress import progress_bar
@@ -199,10 +198,10 @@ def _into_database(run: _Run, url: str, ddl: bool, *, form: str, quiet: bool) ->
                 return ALL_READ
             return run.print(stored(sink, selection, spool), form)
     except SinkAddress as error:
-        say(f"{_without_password(url)}: {error}")
+        say(f"{without_secrets(url)}: {error}")
         return USAGE
     except SinkError as error:
-        say(f"{_without_password(url)}: {error}" + _committed(url, figures))
+        say(f"{without_secrets(url)}: {error}" + _committed(url, figures))
         return REFUSED
 
 
@@ -250,10 +249,6 @@ def _committed(url: str, figures: Figures) -> str:
     if url == "none" or not figures.tally.packets:
         return ""
     return f"; {calls:,} calls are committed and stay; the same command again adds the rest and doubles nothing"
-
-
-def _without_password(url: str) -> str:
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
 
 
 def _close_stdout() -> None:
