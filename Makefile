@@ -9,7 +9,7 @@ SECONDS ?= 600
 # Separate tests over the processors; a file's tests stay together, as some share servers and ports.
 PYTEST_ARGS ?= -n auto --dist loadfile
 
-DEBIAN_PACKAGES = tshark tcpdump sip-tester kamailio kamailio-tls-modules kamailio-websocket-modules openssl zstd lz4 zip \
+DEBIAN_PACKAGES = tshark tcpdump sip-tester kamailio kamailio-tls-modules kamailio-websocket-modules openssl chromium zstd lz4 zip \
     default-jre-headless maven postgresql mariadb-server odbc-postgresql odbc-mariadb unixodbc
 
 ifeq ($(OS),Windows_NT)

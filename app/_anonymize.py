@@ -286,7 +286,7 @@ class Anonymizer:
         name = quoted if quoted is not None else plain
         if not name.strip():
             return found[0]
-        return f'{comma}{before}"{self.names.user(name.strip())}"{after}'
+        return f'{comma}{before}"{self.names.user(name.strip())}"{after or " "}'
 
     def _found(self, found: re.Match[str]) -> str:
         kind = found.lastgroup
@@ -328,11 +328,10 @@ class Anonymizer:
         return self.names.host(host)
 
     def _realm(self, realm: str) -> str:
-        return self._host(realm) if "." in realm else self.names.user(realm)
+        return realm if "." in realm else self.names.user(realm)  # a domain is found by `text`
 
     def _username(self, name: str) -> str:
-        user, at, host = name.partition("@")
-        return self.names.user(user) + at + (self._host(host) if host else "")
+        return name if "@" in name else self.names.user(name)
 
     def _rest_of_via(self, value: str) -> str:
         """What stands behind the sent-by of each Via: branch, received and so on."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from ._log_options import logs_of, takes_logs
 from ._params import Time
 
 
@@ -25,6 +26,7 @@ Examples:
 @click.option("--until", type=Time(), metavar="T", help="Only sessions that began before this time.")
 @click.option("--format", "form", metavar="FORM", type=click.Choice(["table", "json", "csv"]), default="table",
               help="As a table, as json (an object a line), or as csv.")  # fmt: skip
+@takes_logs
 @click.pass_context
 def stats(ctx: click.Context, /, *, paths: tuple[str, ...], url: str | None, form: str, **chosen: Any) -> None:
     """Show the figures of calls: ASR, NER, ACD, post-dial delay, and what failed.
@@ -37,9 +39,10 @@ def stats(ctx: click.Context, /, *, paths: tuple[str, ...], url: str | None, for
 
     if bool(paths) == (url is not None):
         raise click.UsageError("give either PATHs or --to URL", ctx)
+    logs = logs_of(ctx, chosen)
     by, since, until = chosen["by"], chosen["since"], chosen["until"]
     if url is None:
-        ctx.exit(stats_of_captures(paths, by, form, since, until))
+        ctx.exit(stats_of_captures(paths, by, form, since, until, logs))
     ctx.exit(stats_of_stored(url, by, form, since, until))
 
 
@@ -57,8 +60,9 @@ Exit status: 0 no difference; 1 there are some, or something could not be read; 
 @click.argument("others", metavar="B...", nargs=-1, required=True)
 @click.option("--format", "form", metavar="FORM", type=click.Choice(["text", "json"]), default="text",
               help="As text, or as json (an object a line).")  # fmt: skip
+@takes_logs
 @click.pass_context
-def diff(ctx: click.Context, /, *, one: str, others: tuple[str, ...], form: str) -> None:
+def diff(ctx: click.Context, /, *, one: str, others: tuple[str, ...], form: str, **given: Any) -> None:
     """Show what differs between two databases, or a database and captures.
 
     A and B are SQLAlchemy URLs or captures (files, folders, globs); B may be several captures. Sessions are the same
@@ -69,7 +73,7 @@ def diff(ctx: click.Context, /, *, one: str, others: tuple[str, ...], form: str)
 
     if len(others) > 1 and any("://" in other for other in others):
         raise click.UsageError("B is one database, or one or more captures", ctx)
-    ctx.exit(diff_of(one, others, form))
+    ctx.exit(diff_of(one, others, form, logs_of(ctx, given)))
 
 
 COMMANDS: tuple[click.Command, ...] = (stats, diff)

@@ -30,6 +30,7 @@ from ._terminal import Paper, show, write
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from sipcdr.ingest import LogOptions
     from sipcdr.sinks import Walked
 
     from ._records import Record
@@ -57,7 +58,7 @@ class Difference(msgspec.Struct, frozen=True):
         return [name for name, value in self.one.items() if value != self.other[name]]
 
 
-def diff_of(one: str, others: Sequence[str], form: str) -> int:
+def diff_of(one: str, others: Sequence[str], form: str, logs: LogOptions) -> int:
     """Compare two sides, each a database URL or captures; returns the exit status."""
     problems = 0
     with ExitStack() as stack:
@@ -68,7 +69,7 @@ def diff_of(one: str, others: Sequence[str], form: str) -> int:
                     with closing(Sink.open(named[0], ddl=False)) as sink:
                         sides.add(side, sink.walk())
                 else:
-                    problems += _replayed(sides, side, named)
+                    problems += _replayed(sides, side, named, logs)
             except SinkError as error:
                 say(f"{without_secrets(named[0])}: {error}")
                 return USAGE if isinstance(error, SinkAddress) else REFUSED
@@ -90,13 +91,14 @@ def diff_of(one: str, others: Sequence[str], form: str) -> int:
     return ALL_READ if counts["equal"] == sum(counts.values()) else NOT_ALL_READ
 
 
-def _replayed(sides: _Sides, side: int, paths: Sequence[str]) -> int:
+def _replayed(sides: _Sides, side: int, paths: Sequence[str], logs: LogOptions) -> int:
     """Replay captures into a database of the moment; returns how many problems there were."""
     figures = Figures(Tally())
     with tempfile.TemporaryDirectory(prefix="sipcdr-") as folder:
         url = f"sqlite:///{Path(folder) / 'replay.db'}"
         with closing(Sink.open(url)) as sink, Spool() as spool:
-            replay_into(sink, Inputs(paths, tally=figures.tally), Selection(), figures, spool, tick=lambda: None)
+            inputs = Inputs(paths, tally=figures.tally, logs=logs)
+            replay_into(sink, inputs, Selection(), figures, spool, tick=lambda: None)
             sides.add(side, sink.walk())
     for line in figures.problems():
         say(line)

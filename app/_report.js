@@ -354,6 +354,8 @@
         h("li", {}, words, ...places.map((at) => h("button", { type: "button", class: "link", onclick: () => message(at) }, ` [${at + 1}]`)))))] : []),
       ...(told && told.differs ? [h("p", { class: "note" }, "The database knows more of this call than these captures: its row has other values than what is explained here. ",
         "For the whole: ", h("code", {}, `sipcdr explain --to URL --call-id=${quoted(text(row, "CallId"))}`))] : []),
+      ...(call && !told ? [h("p", { class: "note" }, "The database has joined these messages with others, so they alone don't explain its row. For the whole: ",
+        h("code", {}, `sipcdr explain --to URL --call-id=${quoted(text(row, "CallId"))}`))] : []),
       ...(call ? [h("h2", {}, "Call flow"), flow.element, call.more ? h("p", { class: "note" }, `${call.more.toLocaleString("en")} later messages aren't here.`) : null, holder]
         : [h("p", { class: "note" }, "Messages, call flow and provenance of this session aren't in this report. For them: ",
           h("code", {}, `sipcdr explain PATH --call-id=${quoted(text(row, "CallId"))}`))]),

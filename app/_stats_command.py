@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sipcdr.builder import SessionDetails
+    from sipcdr.ingest import LogOptions
 
     from ._records import Record
 
@@ -32,12 +33,14 @@ SAMPLE: Final = 20_000
 _PAGE: Final = 500
 
 
-def stats_of_captures(paths: Sequence[str], by: str | None, form: str, since: int | None, until: int | None) -> int:
+def stats_of_captures(
+    paths: Sequence[str], by: str | None, form: str, since: int | None, until: int | None, logs: LogOptions
+) -> int:
     """Show the figures of captures; returns the exit status."""
     figures = Figures(Tally())
     groups: dict[Of, Group] = defaultdict(Group)
     rules = Rules()
-    inputs = Inputs(paths, tally=figures.tally)
+    inputs = Inputs(paths, tally=figures.tally, logs=logs)
     for calls in due_calls(inputs, Selection(), figures, hold=HOLD_ALONE, tick=lambda: None):
         for call in calls:
             for session, delay in _with_delays(call, rules):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("ingest", "builder", "sinks", "app")
-CHECKED = (*FOLDERS, "tests", "fixtures", "benchmarks", "fuzz")
+CHECKED = (*FOLDERS, "tests", "fixtures", "benchmarks", "fuzz", "docs")
 
 
 def tracked(*folders: str) -> Iterator[Path]:
