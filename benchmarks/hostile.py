@@ -177,12 +177,12 @@ HOSTILE: Final = [
     ),
     Hostile("fragments of eight bytes", 2_000_000, 40_000, _crumbs, "fragments that wait for others"),
     Hostile("SCTP messages that never become whole", 1_000_000, 12_000, _chunks, "SCTP chunks that wait for others"),
-    Hostile("frames of 2,700 tunnels in each other", 20_000, 50, _tunnels, "more than 32 layers"),
+    Hostile("frames of 2,700 tunnels in each other", 10_000, 50, _tunnels, "more than 32 layers"),
     Hostile("lines of a message that never ends", 500_000, 1_000, _endless, "message longer than 65536 bytes"),
     Hostile("MiB in a block of 4 GiB", 4095, 8, _block, "a block of 4294967292 bytes"),
     Hostile("interfaces of a pcapng file", 5_000_000, 17_000, _interfaces, "more than 16384 interfaces"),
     Hostile("MiB of zeros in a gzip file", 10_000, 120, _bomb, "unpacks to more than 64 MiB"),
-    Hostile("streams and fragments in each of 100 captures", 20_000, 150, _at_once, "fragments that wait for others"),
+    Hostile("streams and fragments in each of 100 captures", 2_000, 150, _at_once, "fragments that wait for others"),
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from ._packet import Packet
@@ -65,9 +66,9 @@ class Fragments:
         self._limits = limits
         self.lost: list[tuple[int, Packet]] = []
         self.held = 0
-        self._datagrams: dict[Key, _Datagram] = {}
+        self._datagrams: OrderedDict[Key, _Datagram] = OrderedDict()
         # Those that became whole, the oldest first: hashes of their parts.
-        self._joined: dict[Key, frozenset[int]] = {}
+        self._joined: OrderedDict[Key, frozenset[int]] = OrderedDict()
         self._joined_parts = 0
 
     def join(self, packet: Packet, protocol: int, identification: int, offset: int, more: bool) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import operator
 import struct
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from ._packet import TOO_SHORT, Packet
@@ -74,10 +75,10 @@ class Associations:
         self._dissector = dissector
         self._tally = tally
         self._limits = limits
-        self._waiting: dict[_Key, _Parts] = {}
+        self._waiting: OrderedDict[_Key, _Parts] = OrderedDict()
         self.held = 0
         # Hashes of the chunks seen last, so that one sent again makes no second message.
-        self._seen: dict[int, None] = {}
+        self._seen: OrderedDict[int, None] = OrderedDict()
 
     def take(self, packet: Packet) -> Step:
         """Take in the packet at `packet.at`, chunk by chunk."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import bisect
 import operator
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from sipcdr.builder import Position
@@ -87,9 +88,9 @@ class Streams:
         self._tally = tally
         self._limits = limits
         self.held = 0
-        # Both in the order of use: the first is the oldest.
-        self._streams: dict[bytes, _Stream] = {}
-        self._waiting: dict[bytes, _Stream] = {}
+        # Both in the order of use: the first is the oldest, and found at once, as in a plain dict it is not.
+        self._streams: OrderedDict[bytes, _Stream] = OrderedDict()
+        self._waiting: OrderedDict[bytes, _Stream] = OrderedDict()
 
     def segment(self, packet: Packet, header: int) -> None:
         """Take in the TCP segment at `packet.at` whose header is that long."""
