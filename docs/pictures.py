@@ -8,16 +8,13 @@ driven by Playwright) and photographed.
 
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
 import re
 import shutil
 import struct
 import subprocess
 import sys
 import tempfile
-import termios
 from html import escape
 from pathlib import Path
 from typing import Final
@@ -48,6 +45,10 @@ _STYLES: Final = {"color(1)": "#ff7b72", "color(2)": "#56d364", "color(3)": "#e3
 
 def printed(columns: int, words: tuple[str, ...]) -> str:
     """What a command prints on a terminal of so many columns, colors and all."""
+    import fcntl  # of Unix only
+    import pty
+    import termios
+
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 500, columns, 0, 0))
     env = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from docs.pictures import REPORTS, TEXTS, drawing
+from tests.tools import module
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -16,6 +17,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 @pytest.mark.parametrize("name", TEXTS)
 def test_pictures_of_text_are_up_to_date(name: str) -> None:
     """`python -m docs.pictures` would make the picture that is there."""
+    module("termios")
     columns, words = TEXTS[name]
     assert (ROOT / "docs" / f"{name}.svg").read_text(encoding="utf-8") == drawing(columns, words)
 
