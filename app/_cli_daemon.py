@@ -1,4 +1,4 @@
-"""The daemon and the commands around it: `run`, `config`, `dead-letters` and `publish`."""
+"""The daemon and the commands around it: `run`, `top`, `config`, `dead-letters` and `publish`."""
 
 from __future__ import annotations
 
@@ -152,4 +152,20 @@ def run(ctx: click.Context, /, *, path: str, back: int | None) -> None:
         ctx.exit(USAGE)
 
 
-COMMANDS: tuple[click.Command, ...] = (run, config, dead_letters, publish)
+@click.command()
+@_CONFIG
+@click.option("--at", metavar="HOST:PORT", help="Where the daemon's metrics are; the configuration says it otherwise.")
+@click.option("--once", is_flag=True, help="Show it once, and end.")
+@click.pass_context
+def top(ctx: click.Context, /, *, path: str, at: str | None, once: bool) -> None:
+    """Show a daemon's state in the terminal, live, until Ctrl-C: rates, calls in memory, lag, what is odd."""
+    from ._top import address, run_top
+
+    listen = at or _load(ctx, path).metrics.listen
+    if not listen:
+        say("the configuration has no metrics.listen, so there is nothing to ask")
+        ctx.exit(USAGE)
+    ctx.exit(run_top(address(listen), once=once))
+
+
+COMMANDS: tuple[click.Command, ...] = (run, top, config, dead_letters, publish)

@@ -150,7 +150,8 @@ class Feed:
         """Bring the metrics up to date."""
         metrics = self.running.metrics
         unwritten = self.unwritten
-        metrics.open_calls.labels(self.name, "open").set(len(unwritten))
+        metrics.open_calls.labels(self.name, "open").set(len(unwritten) - unwritten.ended)
+        metrics.open_calls.labels(self.name, "ended").set(unwritten.ended)
         metrics.memory.labels(self.name).set(unwritten.memory_used)
         if unwritten.split and not self._told[0]:
             _log.warning(

@@ -68,7 +68,9 @@ class Metrics:
             "sipcdr_batch_seconds", "How long a batch took to write.", registry=registry,
             buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
         )  # fmt: skip
-        self.open_calls = Gauge("sipcdr_calls_in_memory", "Calls in memory.", ["source", "state"], registry=registry)
+        self.open_calls = Gauge(
+            "sipcdr_calls_in_memory", "Calls in memory, open or ended.", ["source", "state"], registry=registry
+        )
         self.memory = Gauge("sipcdr_memory_bytes", "Bytes of calls in memory.", ["source"], registry=registry)
         self.stored = Gauge(
             "sipcdr_calls_stored", "Number of the last call in the database, counted from its beginning.",

@@ -111,6 +111,11 @@ class Unwritten:
         return sum(group.correlator.memory_used for group in self._groups)
 
     @property
+    def ended(self) -> int:
+        """Calls in memory whose session has ended, and that wait for nothing but `linger`."""
+        return sum(group.correlator.ended for group in self._groups)
+
+    @property
     def parts(self) -> list[Part]:
         """The parts that are being read."""
         return list(self._readings)

@@ -50,12 +50,14 @@ class Correlator:
     hold, linger: microseconds; linger is 64·T1 unless told otherwise. memory: bytes.
     counts: `method NAME` for messages that are no facts, `status` for responses outside 100 to 699, `early` for
         calls made due by the memory cap, `ahead` for time stamps that were beyond `latest`.
+    ended: calls in memory that wait for nothing but `linger`.
     """
 
     def __init__(self, rules: Rules = _RULES, *, hold: int, memory: int, linger: int | None = None) -> None:
         self.counts: Counter[str] = Counter()
         self.watermark = -(1 << 62)
         self.memory_used = 0
+        self.ended = 0
         self._rules = rules
         self._hold = hold
         self._linger = 64 * rules.t1 if linger is None else linger
@@ -103,6 +105,7 @@ class Correlator:
                 entry.quiet_until = watermark + self._linger
             elif _ends(message):
                 entry.ended = True
+                self.ended += 1
                 entry.quiet_until = watermark + self._linger
                 self._wait(entry)
         self.watermark = watermark
@@ -161,6 +164,7 @@ class Correlator:
 
     def _take(self, entry: _Open) -> Call:
         self.memory_used -= entry.size
+        self.ended -= entry.ended
         entry.size = 0
         del self._open[entry.call.call_id]
         return entry.call

@@ -13,7 +13,7 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import NewPartitions
 
-from sipcdr.app._dead_letters import letters_in_file
+from sipcdr.app._dead_letters import Letter, letters_in_file
 from sipcdr.app._publish import encoded
 from sipcdr.ingest import encode_hep
 from tests.app.capture import answered, busy, sipcdr, write
@@ -91,6 +91,10 @@ def topic(broker: Kafka, request: pytest.FixtureRequest) -> str:
     return name
 
 
+def letters_of(daemon: Daemon) -> list[Letter]:
+    return list(letters_in_file(daemon.letters, lambda number, why: pytest.fail(f"line {number}: {why}")))
+
+
 def ready(run: Run) -> None:
     wait_for(lambda: run.daemon.get("/readyz")[0] == 200, "readiness", [run.daemon])
 
@@ -137,14 +141,14 @@ def test_poison_goes_to_dead_letters(broker: Kafka, topic: str, tmp_path: Path, 
     """What can't be used is kept with where from and why; codecs are undone; the daemon goes on."""
     messages = messages_of([calls])
     poison: list[bytes | None] = [
-        b"no SIP", b"", None, b'{"half": ', b"HEP3\xff\xff", bytes(10 << 20), b'{"message": 7}', b"[]",
+        b"no SIP", b"", None, b'{"half": ', b"HEP3\xff\xff", bytes(10 << 20), b'{"message": 7}', b"[7]",
     ]  # fmt: skip
     for number, codec in enumerate((None, "gzip", "snappy", "lz4", "zstd")):
         producer = KafkaProducer(
             bootstrap_servers=broker.bootstrap, compression_type=codec, max_request_size=16_000_000
         )
         for value in poison if codec is None else [b"compressed junk"]:
-            producer.send(topic, value, partition=0).get(30)
+            producer.send(topic, value, key=b"poison", partition=0).get(30)
         for message in messages[number::5]:
             value, headers = encoded(message, "raw")
             producer.send(topic, value, key=message.call_id, headers=headers)
@@ -155,7 +159,7 @@ def test_poison_goes_to_dead_letters(broker: Kafka, topic: str, tmp_path: Path, 
         assert run.daemon.figure("sipcdr_dead_letters_total") == 11
         run.stop()
         assert "junk" not in run.daemon.tail()
-    letters = list(letters_in_file(run.daemon.letters, pytest.fail))
+    letters = letters_of(run.daemon)
     assert [letter.value for letter in letters if letter.offset < 9] == [value for value in poison if value is not None]
     assert {letter.source for letter in letters} == {topic}
     assert all(letter.reason for letter in letters)
@@ -203,9 +207,7 @@ def test_retention_was_quicker(broker: Kafka, topic: str, tmp_path: Path, calls:
         assert run.daemon.figure("sipcdr_lost_offsets_total") == 15
         run.stop()
         assert "offsets 20 to 34 were lost to retention" in run.daemon.tail()
-    assert [
-        letter.offset for letter in letters_in_file(run.daemon.letters, pytest.fail) if "retention" in letter.reason
-    ] == [20]
+    assert [letter.offset for letter in letters_of(run.daemon) if "retention" in letter.reason] == [20]
     assert written(run.url, messages) == replayed([calls], tmp_path, messages)
 
 
