@@ -82,6 +82,7 @@ _SENT_BY: Final = re.compile(
 _USERNAME: Final = re.compile(r'(\b(?:username|targetname)\s{0,8}=\s{0,8}"?)([^",\s]{1,256})', re.IGNORECASE)
 _REALM: Final = re.compile(r'(\brealm\s{0,8}=\s{0,8}")([^"]{1,256})', re.IGNORECASE)
 _HEADERS: Final = re.compile(r"\?([^>\s]{1,2048})")
+_QUOTED: Final = re.compile(r'"[^"]{0,4096}"?')
 _WORDS: Final = re.compile(r"[\w.+-]{3,128}")
 _EMBEDDED: Final = re.compile(r"(;\s{0,8}(?:ms-body|msgr)\s{0,8}=)[^;\s]+", re.IGNORECASE)
 _CACHED: Final = 512
@@ -183,7 +184,8 @@ class Anonymizer:
             if name == "via":
                 value = _SENT_BY.sub(lambda m: m[1] + self._host(m[2]), value)
                 return self._rest_of_via(value)
-            return self._words(self.text(value))
+            # Numbers outside of quotes are codes, also where somebody's extension is the same.
+            return _QUOTED.sub(lambda m: self._words(m[0]), self.text(value))
         return _hidden(value)
 
     def text(self, value: str) -> str:
@@ -254,8 +256,8 @@ class Anonymizer:
     def _start_line(self, line: str) -> str:
         """The request line with another URI, or the status line with its reason, which may name somebody."""
         if line[:4].upper() == "SIP/":
-            version, blank, rest = line.partition(" ")
-            return version + blank + self._words(self.text(rest))
+            version, code, reason = (*line.split(" ", 2), "", "")[:3]
+            return f"{version} {code} {self._words(self.text(reason))}".rstrip()
         method, blank, rest = line.partition(" ")
         uri, last, version = rest.rpartition(" ")
         return method + blank + self._uris(uri) + last + version

@@ -78,7 +78,7 @@
     ["Time (UTC)", oneDay ? 108 : 172, (row) => iso(value(row, "InviteTime")).slice(oneDay ? 11 : 0, 19), (row) => value(row, "InviteTime"), ""],
     ["Caller", 0, (row) => text(row, "User1") || "unknown", (row) => text(row, "User1"), ""],
     ["Callee", 0, (row) => text(row, "User2") || text(row, "TargetUser") || "unknown", (row) => text(row, "User2"), ""],
-    ["Response", 178, (row) => coded(value(row, "ResponseCode")), (row) => value(row, "ResponseCode"), ""],
+    ["Response", 178, (row) => (innerWidth < 700 ? value(row, "ResponseCode") ?? "–" : coded(value(row, "ResponseCode"))), (row) => value(row, "ResponseCode"), ""],
     ["Duration", 88, (row) => (outcome(row) === "answered" && talk(row) === null ? "no end" : span(talk(row))), talk, "number"],
     ["Answer", 78, (row) => span(answerTime(row)), answerTime, "number medium"],
     ["Delay", 74, (row) => span(value(row, "Delay")), (row) => value(row, "Delay"), "number medium"],
@@ -92,7 +92,7 @@
   const TITLES = { Answer: "From the INVITE to the final response", Delay: "Post-dial delay: from the INVITE to the first sign of the far end",
     Duration: "From the answer to the end" };
 
-  const SHORT = { "Time (UTC)": "UTC", Response: "Code" };
+  const SHORT = { "Time (UTC)": "UTC", Response: "Code", Duration: "Talk" };
 
   // What is chosen
   const state = { words: [], outcome: "", code: "", sort: 0, down: false, shown: [], chosen: -1, open: null, from: null, to: null };
@@ -151,15 +151,17 @@
     const now = `${first}-${last}`;
     if (!force && now === drawn) return;
     drawn = now;
+    // A cell over columns that aren't displayed would take room for them.
+    const across = [...$("head").children].filter((head) => getComputedStyle(head).display !== "none").length;
     const space = (count) => {
-      const cell = h("td", { colspan: COLUMNS.length });
+      const cell = h("td", { colspan: across });
       cell.style.height = `${count * HEIGHT}px`;
       return h("tr", { class: "space", "aria-hidden": "true" }, cell);
     };
     const lines = [];
     for (let at = first; at < last; at++) lines.push(line(at));
     if (!state.shown.length) {
-      lines.push(h("tr", {}, h("td", { class: "empty", colspan: COLUMNS.length }, "No session matches.")));
+      lines.push(h("tr", {}, h("td", { class: "empty", colspan: across }, "No session matches.")));
     }
     $("body").replaceChildren(space(first), ...lines, space(state.shown.length - last));
     $("table").setAttribute("aria-rowcount", state.shown.length + 1);
@@ -174,7 +176,7 @@
       }));
   }
   function heads() {
-    const narrow = { "Time (UTC)": oneDay ? 70 : 92, Response: 46, Duration: 66 };
+    const narrow = { "Time (UTC)": oneDay ? 76 : 152, Response: 50, Duration: 68 };
     $("widths").replaceChildren(...COLUMNS.map(([name, width, , , where]) => {
       const column = h("col", { class: where });
       if (width) column.style.width = `${innerWidth < 700 ? (narrow[name] ?? width) : width}px`;
@@ -251,7 +253,7 @@
     const bar = Math.min(Math.max(wide - Math.min(3, wide * 0.2), 0.6), 46);
     const label = (at) => {
       const shown = iso(start + at * size);
-      return size >= 8.64e10 ? shown.slice(5, 10) : shown.slice(11, 16);
+      return size > 1e12 ? shown.slice(0, 7) : size >= 8.64e10 ? shown.slice(5, 10) : shown.slice(11, 16);
     };
     const every = Math.max(1, Math.ceil(58 / wide));
     for (let at = 0; at < bins.length; at++) {
@@ -359,7 +361,7 @@
       ...(call ? [h("h2", {}, "Call flow"), flow.element, call.more ? h("p", { class: "note" }, `${call.more.toLocaleString("en")} later messages aren't here.`) : null, holder]
         : [h("p", { class: "note" }, "Messages, call flow and provenance of this session aren't in this report. For them: ",
           h("code", {}, `sipcdr explain PATH --call-id=${quoted(text(row, "CallId"))}`))]),
-      ...related(number),
+      ...related(number, told),
       h("h2", {}, "Columns"),
       told ? provenance(told, call, message) : values(row),
     ].filter((part) => part !== null));
@@ -392,8 +394,11 @@
       location.hash = address;
     }
   }
-  function related(number) {
+  function related(number, told) {
     const row = rows[number];
+    // Without a database only the provenance knows what was replaced.
+    const before = told && told.columns.find(([name, shown]) => name === "ReplaceDialogId" && shown);
+    const beforeId = before ? before[1].split(", tags ")[0] : null;
     const same = [];
     const correlation = text(row, "CorrelationId");
     for (let other = 0; other < rows.length && same.length < 12; other++) {
@@ -402,7 +407,7 @@
       let why = "";
       const key = (of) => `${value(of, "SessionIdTime")}/${value(of, "SessionIdSeq")}`;
       const replaced = (of) => `${value(of, "ReplaceDialogIdTime")}/${value(of, "ReplaceDialogIdSeq")}`;
-      if (value(row, "ReplaceDialogIdTime") !== null && key(one) === replaced(row)) why = "which this one replaced";
+      if ((value(row, "ReplaceDialogIdTime") !== null && key(one) === replaced(row)) || text(one, "CallId") === beforeId) why = "which this one replaced";
       else if (value(one, "ReplaceDialogIdTime") !== null && key(row) === replaced(one)) why = "which replaced this one";
       else if (text(one, "CallId") === text(row, "CallId")) why = "of the same Call-ID";
       else if (correlation && text(one, "CorrelationId") === correlation) why = "of the same CorrelationId";

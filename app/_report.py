@@ -102,11 +102,12 @@ class Report:
         code, media = _number(record["ResponseCode"]), _number(record["MediaTypes"])
         im_only = media == IM_ONLY
         outcome = outcome_of(code)
-        delay = None if im_only else self._spool.delay_of(str(record["CallId"]), str(record["FromTag"]))
+        invite, response, end = (_micros(record[name]) for name in ("InviteTime", "ResponseTime", "SessionEndTime"))
+        kept = None if im_only else self._spool.delay_of(str(record["CallId"]), str(record["FromTag"]))
+        delay = None if kept is None else kept.of(invite)
         self._group.add(code, _number(record["DiagnosticId"]), im_only=im_only)
         if delay is not None:
             self._group.delays.add(delay)
-        invite, response, end = (_micros(record[name]) for name in ("InviteTime", "ResponseTime", "SessionEndTime"))
         if outcome == "answered" and not im_only and response is not None:
             self._group.answers.add(response - (invite or 0))
             if end is not None:

@@ -10,6 +10,8 @@ import zstandard
 
 from sipcdr.builder import SipMessage
 
+from ._statistics import Delay
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -39,7 +41,8 @@ class ReportSpool:
             PRAGMA journal_mode = OFF;
             PRAGMA synchronous = OFF;
             CREATE TABLE messages (call TEXT, data BLOB);
-            CREATE TABLE delays (call TEXT, tag TEXT, delay INTEGER, PRIMARY KEY (call, tag)) WITHOUT ROWID;
+            CREATE TABLE delays (call TEXT, tag TEXT, began INTEGER, delay INTEGER, PRIMARY KEY (call, tag))
+                WITHOUT ROWID;
             CREATE TABLE rows (invite TEXT, rank INTEGER, record BLOB, wanted INTEGER DEFAULT 0, delay INTEGER);
             BEGIN;
             """
@@ -64,16 +67,19 @@ class ReportSpool:
             ((call, self._press(self._pack(message))) for call, message in messages if message.method not in APART),
         )
 
-    def keep_delays(self, call: str, delays: Mapping[str, int]) -> None:
+    def keep_delays(self, call: str, delays: Mapping[str, Delay]) -> None:
         """Keep the post-dial delays of a call by its callers' tags; of two the first stays."""
         self._database.executemany(
-            "INSERT OR IGNORE INTO delays VALUES (?, ?, ?)", ((call, tag, delay) for tag, delay in delays.items())
+            "INSERT OR IGNORE INTO delays VALUES (?, ?, ?, ?)",
+            ((call, tag, delay.began, delay.micros) for tag, delay in delays.items()),
         )
 
-    def delay_of(self, call: str, tag: str) -> int | None:
-        """The post-dial delay of a session."""
-        found = self._database.execute("SELECT delay FROM delays WHERE call = ? AND tag = ?", (call, tag)).fetchone()
-        return None if found is None else int(found[0])
+    def delay_of(self, call: str, tag: str) -> Delay | None:
+        """The post-dial delay of a session's call and tag."""
+        found = self._database.execute(
+            "SELECT began, delay FROM delays WHERE call = ? AND tag = ?", (call, tag)
+        ).fetchone()
+        return None if found is None else Delay(*found)
 
     def keep_row(self, record: Record, rank: int, delay: int | None) -> None:
         """Keep a session; the lower its rank, the sooner it gets details."""

@@ -22,6 +22,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -49,10 +51,24 @@ def outcome_of(code: int | None) -> str:
     return "cancelled" if code == 487 else "failed"
 
 
-def post_dial_delays(call: Call) -> dict[bytes, int]:
-    """The post-dial delay of each caller's tag, in microseconds, as far as an INVITE and a sign after it were seen."""
+class Delay(msgspec.Struct, frozen=True):
+    """A post-dial delay: when the first INVITE came, and how long after it the first sign; microseconds."""
+
+    began: int
+    micros: int
+
+    def of(self, invite_time: int | None) -> int | None:
+        """The delay, if it is that of the session of this InviteTime: the same Call-ID and tag may come again.
+
+        SQL Server keeps times to 1/300 s.
+        """
+        return self.micros if invite_time is not None and abs(invite_time - self.began) < 4000 else None
+
+
+def post_dial_delays(call: Call) -> dict[bytes, Delay]:
+    """The first post-dial delay of each caller's tag, as far as an INVITE and a sign after it were seen."""
     began: dict[bytes, int] = {}
-    delays: dict[bytes, int] = {}
+    delays: dict[bytes, Delay] = {}
     for fact in call.facts:
         if fact.method != _INVITE:
             continue
@@ -60,7 +76,7 @@ def post_dial_delays(call: Call) -> dict[bytes, int]:
         if not fact.status:
             began.setdefault(tag, fact.time)
         elif tag in began and tag not in delays and fact.status > 100 and fact.status not in _CHALLENGES:
-            delays[tag] = fact.time - began[tag]
+            delays[tag] = Delay(began[tag], fact.time - began[tag])
     return delays
 
 

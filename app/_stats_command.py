@@ -101,7 +101,8 @@ def _sampled(sink: Sink, since: int | None, until: int | None) -> Iterator[tuple
 def _with_delays(call: Call, rules: Rules) -> Iterator[tuple[SessionDetails, int | None]]:
     delays = post_dial_delays(call)
     for session in sessions(call, rules):
-        yield session, delays.get(session.caller_tag)
+        delay = delays.get(session.caller_tag)
+        yield session, None if delay is None else delay.of(session.invite_time)
 
 
 def _within(session: SessionDetails, since: int | None, until: int | None) -> bool:

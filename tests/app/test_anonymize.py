@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
-CAPTURES = sorted([*FIXTURES.glob("*.pcap"), *FIXTURES.glob("*.pcapng")])
+REAL = Path(os.environ.get("SIPCDR_CAPTURES", "/nowhere"))
+CAPTURES = sorted(
+    path for folder in (FIXTURES, REAL) for kind in ("pcap", "pcapng") for path in folder.glob(f"*.{kind}")
+)
 KEY = b"k" * 32
 # What a row holds that names nobody.
 PLAIN = (
@@ -56,12 +60,17 @@ def names(records: Iterable[dict[str, Any]]) -> set[str]:
                 user, _, host = record[column].removesuffix(";user=phone").partition("@")
                 found |= {user, host, user.lstrip("+")}
         found |= {record[column] for column in ("Server", "Pool", "CallId") if record[column]}
-    return {name for name in found if len(name) > 2 and not name.startswith("127.")}
+    # Some are a status, too.
+    short = {name for name in found if len(name) < 4 and name.isdigit()}
+    return {name for name in found - short if len(name) > 2 and not name.startswith("127.")} | {
+        f"{name}@" for name in short
+    }
 
 
 def found_in(name: str, text: str) -> bool:
     """Whether a name stands in a text as a word."""
-    return re.search(rf"(?<![0-9A-Za-z]){re.escape(name)}(?![0-9A-Za-z])", text, re.IGNORECASE) is not None
+    end = "" if name.endswith("@") else "(?![0-9A-Za-z])"
+    return re.search(rf"(?<![0-9A-Za-z]){re.escape(name)}{end}", text, re.IGNORECASE) is not None
 
 
 @pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.stem)
@@ -150,6 +159,24 @@ def test_everything_in_a_message() -> None:
     length = re.search(r"Content-Length: (\d+)", text)
     assert length is not None
     assert int(length[1]) == len(text.partition("\n\n")[2].replace("\n", "\r\n"))
+
+
+def test_codes_that_are_extensions_too() -> None:
+    """A status, cause or diagnostic stays, though a user of the message has the same number."""
+    lines = """SIP/2.0 480 User 480 is away
+From: <sip:480@x.test>;tag=a
+To: <sip:1003@x.test>;tag=b
+Call-ID: c@x
+CSeq: 1 INVITE
+Reason: SIP;cause=480;text="480 is away"
+ms-diagnostics: 1003;reason="1003 is away"
+
+"""
+    made = anonymized(lines).split("\n")
+    other = Pseudonyms(KEY)
+    assert made[0] == f"SIP/2.0 480 User {other.user('480')} is away"
+    assert made[5] == f'Reason: SIP;cause=480;text="{other.user("480")} is away"'
+    assert made[6] == f'ms-diagnostics: 1003;reason="{other.user("1003")} is away"'
 
 
 def test_the_same_is_the_same() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fixtures.calls import Call as Calling
 from fixtures.calls import sdp
-from sipcdr.app._statistics import Group, Histogram, class_of, diagnostic_of, outcome_of, post_dial_delays
+from sipcdr.app._statistics import Delay, Group, Histogram, class_of, diagnostic_of, outcome_of, post_dial_delays
 from sipcdr.builder import Call, Position, SipMessage
 from sipcdr.ingest import Limits, Tally, scan
 from tests.app.capture import ANN, BEN, MORNING, SECOND
@@ -128,7 +128,7 @@ def test_post_dial_delay(statuses: list[tuple[int, float]], delay: float | None)
     call.request("INVITE", body=sdp("audio"))
     for status, after in statuses:
         call.respond(status, after=after)
-    expected = {} if delay is None else {b"a1": round(delay * SECOND)}
+    expected = {} if delay is None else {b"a1": Delay(MORNING, round(delay * SECOND))}
     assert post_dial_delays(known(call)) == expected
 
 
@@ -140,7 +140,14 @@ def test_post_dial_delay_of_an_authenticated_call() -> None:
     call.request("ACK", after=0.1)
     call.request("INVITE", after=0.1, body=sdp("audio"))
     call.respond(180, after=0.5)
-    assert post_dial_delays(known(call)) == {b"a1": round(0.8 * SECOND)}
+    assert post_dial_delays(known(call)) == {b"a1": Delay(MORNING, round(0.8 * SECOND))}
+
+
+def test_post_dial_delay_of_its_own_session() -> None:
+    """A later session of the same Call-ID and tag hasn't the delay of the first; SQL Server's times are near enough."""
+    delay = Delay(MORNING, 5)
+    assert [delay.of(MORNING + later) for later in (0, 3_333, -1_666, SECOND)] == [5, 5, 5, None]
+    assert delay.of(None) is None
 
 
 def known(calling: Calling) -> Call:
