@@ -66,7 +66,9 @@ class Asterisk:
             return None
         each = _PREFIX if prefix is not None and _PREFIX.match(data, following) else None
         size = int(found["size"]) if found["size"] else -1
-        message = self._block.message(data, following, ended, size=size, prefix=each)
+        message = self._block.message(
+            data, following, ended, mark=self._marks.search(data, following), size=size, prefix=each
+        )
         if message is None:
             return None
         raw, stop, whole = message

@@ -19,6 +19,8 @@ PREFIX: Final = 16 * 1024
 LINE: Final = 8 * 1024
 """Bytes of an opening line."""
 NOT_SIP: Final = "log records without SIP"
+_AHEAD: Final = 16
+"""Bytes behind a message by which a closing is told."""
 _NEVER: Final = 1 << 62
 
 _CONTENT_LENGTH = re.compile(rb"\n(?:content-length|l)[ \t]*:[ \t]*([0-9]{1,10})[ \t]*\r?\n", re.IGNORECASE)
@@ -87,27 +89,25 @@ class Format(Protocol):
 
 
 class Finder:
-    """Finds the next of some literals in bytes, each looked for once."""
+    """Finds the next of some literals in bytes, without going over the same bytes for each mark again."""
 
     def __init__(self, *literals: bytes) -> None:
         self._literals = literals
         self._data: bytes | None = None
-        self._next = [-1] * len(literals)
+        # Of each literal: from where on it was looked for, and where it was found.
+        self._known: list[tuple[int, int]] = []
 
     def search(self, data: bytes, at: int) -> int:
         """Where the next one begins; -1 if there is none."""
         if data is not self._data:
             self._data = data
-            self._next = [-1] * len(self._literals)
-        following = self._next
+            self._known = [(1, 0)] * len(self._literals)
         nearest = _NEVER
-        for number, literal in enumerate(self._literals):
-            place = following[number]
-            if place < at:
-                place = data.find(literal, at)
-                if place < 0:
-                    place = _NEVER
-                following[number] = place
+        for number, (begun, place) in enumerate(self._known):
+            if not begun <= at <= place:
+                found = data.find(self._literals[number], at)
+                place = found if found >= 0 else _NEVER  # noqa: PLW2901
+                self._known[number] = (at, place)
             nearest = min(nearest, place)
         return -1 if nearest == _NEVER else nearest
 
@@ -200,19 +200,27 @@ class Block:
         self._largest = largest
 
     def message(
-        self, data: bytes, at: int, ended: bool, *, size: int = -1, prefix: re.Pattern[bytes] | None = None
+        self,
+        data: bytes,
+        at: int,
+        ended: bool,
+        *,
+        mark: int = -1,
+        size: int = -1,
+        prefix: re.Pattern[bytes] | None = None,
     ) -> tuple[bytes, int, bool] | None:
         """The message that begins at `at`, where it ends, and whether it is whole; None if more bytes are needed.
 
-        size: its bytes on the wire, if the log says. prefix: what stands before each of its lines in the log.
+        mark: where the next mark is in the bytes at hand, if there is one: a head doesn't go on behind it. size: the
+        message's bytes on the wire, if the log says. prefix: what stands before each of its lines in the log.
         """
         if prefix is None and self._foreign is None:
-            found = self._by_length(data, at, ended, size)
+            found = self._by_length(data, at, ended, mark, size)
             if found is None or found[0]:
                 return found
         return self._by_lines(data, at, ended, size, prefix)
 
-    def _by_length(self, data: bytes, at: int, ended: bool, size: int) -> tuple[bytes, int, bool] | None:
+    def _by_length(self, data: bytes, at: int, ended: bool, mark: int, size: int) -> tuple[bytes, int, bool] | None:
         """By what it says itself, if the log's closing stands there; an empty message if it doesn't."""
         nothing = (b"", at, False)
         known = len(data)
@@ -228,9 +236,9 @@ class Block:
             ends.append(at + size)
             start = at
         else:
-            body_at = _end_of_head(data, at, limit)
+            body_at = _end_of_head(data, at, limit if mark < 0 else min(limit, mark))
             if body_at < 0:
-                return None if not ended and known < limit else nothing
+                return None if not ended and known < limit and mark < 0 else nothing
             size = content_length(data, at, body_at)
             if size < 0:
                 return nothing
@@ -238,13 +246,14 @@ class Block:
             start = body_at
         if size > self._largest:
             return nothing
-        if bare:
+        # Without CRs it is shorter, but not by more than half.
+        if bare and not start <= mark < start + size // 2:
             end = _with_bare_ends(data, start, size, ended)
             if end is None:
                 return None
             ends.append(end)
         for end in ends:
-            if end + 64 > known and not ended:
+            if end + _AHEAD > known and not ended:
                 return None
             if end <= known and self._closing.match(data, end):
                 return data[at:end], end, True

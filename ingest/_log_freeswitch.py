@@ -74,7 +74,8 @@ class FreeSwitch:
             return Taken(following, damage="a record without its message")
         size = int(found[2])
         indent = _INDENT if text.startswith(b"   ") else None
-        message = self._block.message(data, dashes_end, ended, size=size, prefix=indent)
+        mark = self._marks.search(data, dashes_end)
+        message = self._block.message(data, dashes_end, ended, mark=mark, size=size, prefix=indent)
         if message is not None and _FOREIGN.search(data, dashes_end, message[1]):
             message = self._mixed.message(data, dashes_end, ended, size=size, prefix=indent)
         if message is None:

@@ -140,13 +140,16 @@ class SipTrace:
         line = line_around(data, low, at + 1, ended)
         if line is None:
             return None
-        begin = _start(data, low, at)
+        # What stands before another such header is another message.
+        begin = _start(data, max(low, data.rfind(_MARK, low, at) + 1), at)
         if begin < 0:
             return Taken(line[2], opened=False)
         known = len(data)
-        body_at = data.find(b"\n\r\n", at, at + _LARGEST)
+        following = self._marks.search(data, at + 1)
+        limit = at + _LARGEST if following < 0 else min(at + _LARGEST, following)
+        body_at = data.find(b"\n\r\n", at, limit)
         if body_at < 0:
-            if known < at + _LARGEST and not ended:
+            if known < at + _LARGEST and following < 0 and not ended:
                 return None
             return Taken(line[2], damage="headers without an end")
         body_at += 3

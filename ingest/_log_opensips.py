@@ -63,7 +63,9 @@ class OpenSips:
             if following + 300 > len(data) and not ended:
                 return None
             prefix = _SYSLOG if _SYSLOG.match(data, begin) and _SYSLOG.match(data, following) else None
-            message = self._block.message(data, following, ended, prefix=prefix)
+            message = self._block.message(
+                data, following, ended, mark=self._marks.search(data, following), prefix=prefix
+            )
             if message is None:
                 return None
             raw, stop, whole = message

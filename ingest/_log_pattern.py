@@ -5,9 +5,10 @@ The expression is matched at the beginning of each line. What its groups find is
 `transport`, `machine`, `pool`, `size` (bytes of the message), and `message`, where a message begins in the same line;
 else it begins in the next one. It ends by its Content-Length, or before the next such line.
 
-Lines are hostile and Python's matching has no time limit, so the expression is bounded instead: of a line it sees the
-first 512 bytes, no repetition may stand inside another, there are no back-references, and at most two repetitions may
-be followed by something that they could have taken themselves. So a line costs some 512^2 steps at worst.
+Lines are hostile and Python's matching has no time limit, so the expression is bounded instead. Of a line it sees the
+first 512 bytes; no group may be repeated; there are no back-references and no look-arounds; and the ways in which it
+could take the same text (by repetitions that could go on into what follows them, such as `.*`, and by alternatives
+that begin alike) are counted before: two such repetitions pass, three don't.
 """
 
 from __future__ import annotations
@@ -32,9 +33,8 @@ if TYPE_CHECKING:
 
 _SEEN: Final = 512
 _LONGEST: Final = 2000
-_WIDE: Final = 2
-_FEW: Final = 8
-"""A repetition up to so many times is taken for none."""
+_STEPS: Final = 2 * (_SEEN + 1) ** 2
+"""In how many ways an expression may take a line's beginning."""
 _GROUPS: Final = frozenset(
     ("time", "source", "destination", "peer", "direction", "transport", "machine", "pool", "size", "message")
 )
@@ -53,38 +53,49 @@ def checked(pattern: str) -> re.Pattern[bytes]:
     unknown = compiled.groupindex.keys() - _GROUPS
     if unknown:
         raise ReaderUnavailable(f"the log's pattern: no such group: {', '.join(sorted(unknown))}")
-    wide = _wide(list(tree), inside=False)
-    if wide > _WIDE:
-        raise ReaderUnavailable(
-            "the log's pattern: more than two repetitions that could go on into what follows them"
-            " (write [^ ]+ rather than .*)"
-        )
+    _cost(list(tree), frozenset())
     return compiled
 
 
-def _wide(items: list[Any], *, inside: bool, behind: frozenset[int] = frozenset()) -> int:
-    """How many repetitions could go on into what follows them. behind: what follows these items."""
-    count = 0
+def _cost(items: list[Any], behind: frozenset[int]) -> int:
+    """In how many ways items can take the same text, at most. behind: what may follow them."""
+    cost = 1
     for number, (kind, given) in enumerate(items):
+        if kind in (sre.ANY, sre.IN, sre.LITERAL, sre.NOT_LITERAL, sre.AT):
+            continue
+        following = _first(items[number + 1 :], behind)
         if kind in (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT):
-            least, most, content = given
-            if most == least or most <= _FEW:
-                count += _wide(list(content) * 1, inside=inside)
-                continue
-            if inside or len(content) != 1 or content[0][0] not in (sre.ANY, sre.IN, sre.LITERAL, sre.NOT_LITERAL):
-                raise ReaderUnavailable("the log's pattern: a repetition inside a repetition, or of more than a sign")
-            following = _first(items[number + 1 :], behind)
-            count += bool(_signs(content[0]) & following)
+            cost *= _cost_of_repetition(*given, following)
         elif kind is sre.SUBPATTERN:
-            count += _wide(list(given[3]), inside=inside, behind=_first(items[number + 1 :], behind))
+            cost *= _cost(list(given[3]), following)
         elif kind is sre.ATOMIC_GROUP:
-            count += _wide(list(given), inside=inside, behind=_first(items[number + 1 :], behind))
+            cost *= _cost(list(given), following)
         elif kind is sre.BRANCH:
-            rest = _first(items[number + 1 :], behind)
-            count += sum(_wide(list(branch), inside=inside, behind=rest) for branch in given[1])
-        elif kind not in (sre.ANY, sre.IN, sre.LITERAL, sre.NOT_LITERAL, sre.AT):
+            branches = [list(branch) for branch in given[1]]
+            firsts = [_first(branch, following) for branch in branches]
+            apart = sum(map(len, firsts)) == len(frozenset().union(*firsts))
+            cost *= (1 if apart else len(branches)) * max(_cost(branch, following) for branch in branches)
+        else:
             raise ReaderUnavailable("the log's pattern: back-references and look-arounds can't be used")
-    return count
+        if cost > _STEPS:
+            raise ReaderUnavailable(
+                "the log's pattern: too many repetitions that could go on into what follows them"
+                " (write [^ ]+ rather than .*)"
+            )
+    return cost
+
+
+def _cost_of_repetition(least: int, most: int, content: Iterable[Any], following: frozenset[int]) -> int:
+    items = list(content)
+    if len(items) == 1 and items[0][0] in (sre.ANY, sre.IN, sre.LITERAL, sre.NOT_LITERAL):
+        if not _signs(items[0]) & following:
+            return 1
+        return min(int(most), _SEEN) - min(least, _SEEN) + 1
+    if most == least:
+        return _cost(items, following | _first(items, following)) ** min(least, _SEEN)
+    if most > 1:
+        raise ReaderUnavailable("the log's pattern: a group that is repeated")
+    return (2 if _first(items, following) & following else 1) * _cost(items, following)
 
 
 _ALL: Final = frozenset(range(256))

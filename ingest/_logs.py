@@ -149,10 +149,11 @@ class LogReader:
         self._head: bytes | None = b"" if not offset else None
         self._decoder: codecs.IncrementalDecoder | None = None
         self._encode(encoding)
-        # The bytes at hand. Before `_at` no mark is; before `_low` is another record; up to `_place` lines and bytes
-        # are counted.
+        # The bytes at hand. Before `_at` no mark is, before `_passed` none of that format; before `_low` is another
+        # record; up to `_place` lines and bytes are counted.
         self._data = b""
         self._at = self._low = self._place = 0
+        self._passed: dict[str, int] = {}
         self._line = line
         self._offset = offset
         self._held: int | None = None
@@ -195,6 +196,7 @@ class LogReader:
             self._data = self._data[keep:] + text
             self._at -= keep
             self._low = self._place = 0
+            self._passed = {name: place - keep for name, place in self._passed.items() if place > keep}
         while self._step(found, ended):
             pass
 
@@ -240,7 +242,7 @@ class LogReader:
         data = self._data
         nearest, mark = None, -1
         for form in self._formats:
-            place = form.search(data, self._at)
+            place = form.search(data, max(self._at, self._passed.get(form.name, 0)))
             if place >= 0 and (mark < 0 or place < mark):
                 nearest, mark = form, place
         if nearest is None:
@@ -259,12 +261,13 @@ class LogReader:
                 self.opened = True
                 self._tally.logs.add(self._source)
             self._formats = [nearest]
+            self._passed.clear()
             self._use(nearest, taken, mark, found)
             self._at = self._low = max(taken.end, mark + 1)
-        elif len(self._formats) > 1:
-            self._at = mark + 1
         else:
-            self._at = max(taken.end, mark + 1)
+            # The others may find something in what this one has passed.
+            self._passed[nearest.name] = max(taken.end, mark + 1)
+            self._at = mark + 1 if len(self._formats) > 1 else self._passed[nearest.name]
         self._at = min(self._at, len(data))
         self._low = min(self._low, len(data))
         return True

@@ -348,7 +348,8 @@ def test_logs_and_captures_are_merged_by_time(tmp_path: Path) -> None:
     "pattern",
     [
         "(a+)+$", "(a|b*)*c", r"(.*)\1", "(?=a)b", ".*a.*b.*c", "(?:x*y*)*", r"\S+\S+\S+\S+x", "(", "(?P<when>x)",
-        "a" * 3000, "((a{1,9}){1,20}){1,20}b",
+        "a" * 3000, "((a{1,9}){1,20}){1,20}b", "(a{0,8}){0,8}[bB]", "a?" * 40 + "[bB]", "(a|a|a)" * 14 + "[bB]",
+        "(?:a*){40}b",
     ],
 )  # fmt: skip
 def test_patterns_that_are_refused(pattern: str) -> None:
@@ -378,3 +379,27 @@ def test_options_that_make_no_sense(form: str, zone: str) -> None:
     """A format or zone that isn't there is named."""
     with pytest.raises(IngestError, match=form if form != "auto" else zone):
         log_options(form, zone)
+
+
+def test_a_peer_and_a_direction() -> None:
+    """A log that has only the other side's address says by its direction which side that is."""
+    data = b"".join(
+        b"08:14:07.%06d %bX udp 192.0.2.11:5060\n%b\n" % (at, b"R" if writers.is_received(one) else b"T", one.payload)
+        for at, one in enumerate(CALL)
+    )
+    pattern = r"(?P<time>[0-9:.]+) (?P<direction>[RT]X) (?P<transport>[a-z]+) (?P<peer>[^ ]+)$"
+    found = messages(data, log_options(f"/{pattern}/", begins=DAY))
+    assert [m.raw for m in found] == [one.payload for one in CALL]
+    peer = writers.ANN.at
+    assert [(m.source, m.destination) for m in found] == [
+        (peer, "") if writers.is_received(one) else ("", peer) for one in CALL
+    ]
+
+
+@pytest.mark.parametrize(
+    "pattern", [".*a.*[bB]", r"(?P<time>\S+) .*: .*[xX]$", "(?:[^ ]+ ){9}[xX]", "(a|a)?" * 8 + "[bB]"]
+)
+def test_patterns_on_hostile_lines(pattern: str) -> None:
+    """An expression that is taken comes to an end on lines made for it."""
+    for line in (b"a" * 9000, b"1 " + b": " * 5000, b"a " * 5000):
+        assert messages((line + b"\n") * 20, log_options(f"/{pattern}/")) == []
