@@ -33,7 +33,7 @@ def stats(ctx: click.Context, /, *, paths: tuple[str, ...], url: str | None, for
 
     ASR and NER are those of ITU-T E.425, SER and SEER of RFC 6076. Sessions of instant messages only are no calls.
 
-    In a database the post-dial delay is read from stored facts, of the latest 20,000 calls.
+    In a database the post-dial delay is read from stored facts, of the latest 10,000 calls.
     """
     from ._stats_command import stats_of_captures, stats_of_stored
 

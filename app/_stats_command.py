@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ._records import Record
 
-SAMPLE: Final = 20_000
+SAMPLE: Final = 10_000
 """Stored calls whose facts are read for the post-dial delay, which no column has: the latest ones."""
 _PAGE: Final = 500
 
