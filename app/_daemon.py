@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
-from sipcdr.ingest import SourceRefused, SourceUnavailable
+from sipcdr.ingest import SourceRefused, SourceUnavailable, log_options
 from sipcdr.sinks import Sink, SinkAddress, SinkError, SinkUnavailable
 
 from ._batch_writer import Abandoned, BatchWriter
@@ -25,7 +25,7 @@ from ._metrics import Metrics
 from ._notify import notify, watchdog_seconds
 from ._producer import open_producer
 from ._replay import REFUSED_CALLS
-from ._settings import HepSource, KafkaSource
+from ._settings import CapturesSource, HepSource, KafkaSource
 from ._status import ALL_READ, NOT_ALL_READ, REFUSED, USAGE
 from ._write import Refusals
 
@@ -136,7 +136,7 @@ class _Worker(threading.Thread):
 
 
 def feed_of(source: Source, running: Running, back: int | None) -> _Runs:
-    """What reads a source. Raises ConfigError, and SourceRefused for one of a kind that can't be followed."""
+    """What reads a source. Raises ConfigError, and ReaderUnavailable for a log format that there isn't."""
     if isinstance(source, KafkaSource):
         from ._kafka_feed import KafkaFeed
 
@@ -145,7 +145,12 @@ def feed_of(source: Source, running: Running, back: int | None) -> _Runs:
         from ._hep_feed import HepFeed
 
         return HepFeed(source, running, key=_key(source))
-    raise SourceRefused(f"{running.name}: the daemon reads sources of type kafka and hep")
+    from ._files_feed import FilesFeed
+
+    if isinstance(source, CapturesSource):
+        return FilesFeed(Path(source.folder), source.glob, running)
+    path = Path(source.path)
+    return FilesFeed(path.parent, f"{path.name}*", running, logs=log_options(source.format, source.timezone))
 
 
 def _key(source: KafkaSource | HepSource) -> bytes | None:

@@ -60,7 +60,7 @@ class _Reading:
     """A part that is being read.
 
     next: the offset after the last that was read. first: for each call in memory the first offset that isn't written.
-    Calls come into it in the order of offsets, so its first value is the least.
+    told: the position that the last batch carried.
     """
 
     __slots__ = ("epoch", "first", "group", "next", "told")
@@ -74,7 +74,7 @@ class _Reading:
 
     @property
     def position(self) -> int:
-        return next(iter(self.first.values()), self.next)
+        return min(self.first.values(), default=self.next)
 
 
 class Unwritten:
@@ -228,6 +228,12 @@ class Unwritten:
                     self._ahead += group.correlator.counts["ahead"]
         if not self._readings:
             self._homes.clear()
+
+    def retire(self, end: int) -> None:
+        """Forget parts whose last batch carried this position, their end; what is in memory of others stays."""
+        for part, reading in list(self._readings.items()):
+            if reading.told == reading.position == end:
+                del self._readings[part], reading.group.parts[part]
 
     def _forget(self, calls: list[Call], group: _Group) -> None:
         for reading in group.parts.values():

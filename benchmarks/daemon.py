@@ -17,12 +17,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
 from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 
@@ -31,6 +31,7 @@ from fixtures.writer import PcapWriter
 from sipcdr.app._producer import open_producer
 from sipcdr.app._publish import publish
 from sipcdr.ingest import Inputs, KafkaSettings, Tally, open_consumer
+from sipcdr.sinks import Sink
 from tests.servers import free_port, kafka, postgres
 
 if TYPE_CHECKING:
@@ -81,40 +82,36 @@ def bare(bootstrap: str, topic: str, client: str, count: int) -> tuple[float, fl
         return time.monotonic() - began, time.process_time() - cpu
 
 
-def positions(engine: sa.Engine) -> int:
-    """How many records are written."""
-    with engine.connect() as connection:
-        text = "SELECT COALESCE(SUM(Position), 0) FROM sipcdr_positions WHERE Source <> ''"
-        return int(connection.exec_driver_sql(text).scalar() or 0)
+def records(port: int) -> float:
+    """How many records a daemon has read."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+    except OSError:
+        return 0
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("sipcdr_records_total{"))
 
 
-def run(configs: Sequence[Path], engine: sa.Engine, count: int) -> tuple[float, float]:
-    """Daemons until all is written: seconds at the pace from the first written positions on, and CPU seconds of all."""
+def run(configs: Sequence[tuple[Path, int]], count: int) -> tuple[float, float]:
+    """Daemons until all is read, and written as they end: seconds from the first record on, and CPU seconds of all."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, "-m", "sipcdr.app", "run", "--config"]
-    daemons = [subprocess.Popen([*command, str(config)], stderr=subprocess.DEVNULL) for config in configs]
+    daemons = [subprocess.Popen([*command, str(config)], stderr=subprocess.DEVNULL) for config, _ in configs]
     try:
-        opened = 0.0
-        at_first = 0
-        while True:
+        began = 0.0
+        read = 0.0
+        while read < count:
             time.sleep(0.1)
-            try:
-                written = positions(engine)
-            except sa.exc.DBAPIError:
-                continue
-            if not opened and (written or not count):
-                opened, at_first = time.monotonic(), written
-            # A few calls at the end wait for linger: they are written when it stops.
-            if opened and written >= 0.95 * count:
-                break
-        seconds = (time.monotonic() - opened) * count / max(written - at_first, 1)
+            read = sum(records(port) for _, port in configs)
+            began = began or (time.monotonic() if read else 0.0)
         if not count:
-            time.sleep(6)
+            time.sleep(8)
     finally:
         for daemon in daemons:
             daemon.send_signal(signal.SIGTERM)
         for daemon in daemons:
             daemon.wait(30)
+    seconds = time.monotonic() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -131,25 +128,22 @@ def main() -> None:
         fill(broker.bootstrap, "sip", chosen.messages, 4, folder)
         fill(broker.bootstrap, "none", 0, 4, folder)
         alone = bare(broker.bootstrap, "sip", chosen.client, chosen.messages)
-        engine = sa.create_engine(database.url, poolclass=sa.NullPool)
 
-        def configs(topic: str) -> list[Path]:
+        def configs(topic: str) -> list[tuple[Path, int]]:
             made = []
             for worker in range(chosen.workers):
-                path = folder / f"{topic}{worker}.toml"
+                path, port = folder / f"{topic}{worker}.toml", free_port()
                 text = _CONFIG.format(
                     url=database.url, bootstrap=broker.bootstrap, topic=topic, client=chosen.client, folder=folder,
-                    port=free_port(),
+                    port=port,
                 )  # fmt: skip
                 path.write_text(text)
-                made.append(path)
+                made.append((path, port))
             return made
 
-        from sipcdr.sinks import Sink
-
         Sink.open(database.url).close()
-        idle = run(configs("none"), engine, 0)
-        ours = run(configs("sip"), engine, chosen.messages)
+        idle = run(configs("none"), 0)
+        ours = run(configs("sip"), chosen.messages)
         print(f"{chosen.messages:,} messages, {chosen.client}, {chosen.workers} workers, load {os.getloadavg()[0]:.1f}")
         for what, (seconds, cpu), off in (("client alone", alone, 0.0), ("daemon", ours, idle[1])):
             print(

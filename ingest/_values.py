@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
@@ -30,6 +31,8 @@ Form = Literal["auto", "raw", "hep", "json"]
 _LOOKED_AT: Final = bytes(byte in b"HE\x01\x02{[\xef \t\r\n" for byte in range(256))
 """1 for each first byte that may begin something else than raw SIP."""
 
+_HEADER: Final = 256
+"""Bytes of a record's header that are looked at."""
 _NAMES: Final = Names()
 _LIMITS: Final = Limits()
 
@@ -177,15 +180,32 @@ class Values:
 
     def _with_headers(self, value: bytes, record: Record, position: Position) -> SipMessage | str:
         names = self._headers
-        known = {name: (text or b"")[:256].decode("utf-8", "replace") for name, text in record.headers[:64]}
-        time = moment(known.get(names.time))
+        known = {name: text[:_HEADER] for name, text in record.headers[:64] if text}
+        time = _moment(known.get(names.time, b""))
         return scan(
             value,
             record.time if time is None else time,
             position,
             self._tally,
             self._limits,
-            address(known.get(names.source)),
-            address(known.get(names.destination)),
-            transport(known.get(names.transport)),
+            _address(known.get(names.source, b"")),
+            _address(known.get(names.destination, b"")),
+            _transport(known.get(names.transport, b"")),
         )
+
+
+def _moment(value: bytes) -> int | None:
+    if 15 <= len(value) <= 17 and value.isdigit() and value[:1] != b"0":
+        return int(value)  # microseconds, as most will be
+    return moment(value.decode("utf-8", "replace"))
+
+
+@lru_cache(4096)
+def _address(value: bytes) -> str:
+    """Of few hosts there are many messages."""
+    return address(value.decode("utf-8", "replace"))
+
+
+@lru_cache(64)
+def _transport(value: bytes) -> str:
+    return transport(value.decode("utf-8", "replace"))
