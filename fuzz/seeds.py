@@ -12,7 +12,7 @@ from typing import Final
 import lz4.frame
 import zstandard
 
-from fixtures import make
+from fixtures import logs, make
 from fixtures.writer import (
     LINK_NULL,
     LINK_RAW,
@@ -128,6 +128,10 @@ def _streams() -> list[bytes]:
     return [bytes([at * 37 % 256]) + b"".join(some[at : at + 3]) for at in range(0, len(some), 7)]
 
 
+def _logs() -> list[bytes]:
+    return [bytes([at * 37 % 256]) + log.data for at, log in enumerate(logs.logs().values())]
+
+
 def _rows() -> list[bytes]:
     calls = [[one.raw for one in scenario.messages()] for scenario in SCENARIOS]
     return [b"".join(map(_piece, some)) for some in calls if sum(map(len, some)) <= _LARGEST]
@@ -155,6 +159,7 @@ _MADE: Final = {
     "segments": _segments,
     "messages": _messages,
     "streams": _streams,
+    "logs": _logs,
     "rows": _rows,
     "packed": _packed,
 }

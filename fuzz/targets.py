@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from fixtures.writer import LINK_ETHERNET, LINK_NULL, LINK_RAW, LINK_SLL, LINK_SLL2, TcpStream, link, pcap
 from sipcdr.builder import Call, CallDamaged, Position, SipMessage, sessions
-from sipcdr.ingest import IngestError, Limits, Tally, scan
+from sipcdr.ingest import IngestError, Limits, LogMessage, LogOptions, LogReader, Tally, log_options, scan
 from sipcdr.ingest._containers import captures as unpacked
 from sipcdr.ingest._formats import records
 from sipcdr.ingest._framing import Framer
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _PLACE: Final = Position("x", 1)
+_BY_PATTERN: Final = log_options(r"/(?P<time>[^ ]+) .*?(?P<peer>[0-9.:]+)(?:$| (?P<message>SIP.*))/")
 _LIMITS: Final = Limits(
     message=4096,
     headers=32,
@@ -142,6 +143,19 @@ def streams(data: bytes) -> None:
     assert _framed(data, len(data) or 1) == _framed(data, size)
 
 
+def logs(data: bytes) -> None:
+    """A log is read alike whole and in pieces, by content or by an expression, and damage in it gives no error."""
+    size = data[0] + 1 if data else 1
+    options = LogOptions() if size % 2 else _BY_PATTERN
+    data = data[1:]
+    found, tally = _of_log(data, len(data) or 1, options)
+    again, other = _of_log(data, size, options)
+    assert found == again
+    assert (tally.counts, tally.problems, tally.refused) == (other.counts, other.problems, other.refused)
+    assert all(0 <= one.offset <= len(data) for one in found)
+    _sound([one.message for one in found])
+
+
 def packed(data: bytes) -> None:
     """Stored facts are damaged, or a call: one that packs to bytes that stay, and has rows."""
     try:
@@ -157,7 +171,7 @@ def packed(data: bytes) -> None:
 
 TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     target.__name__: target
-    for target in (captures, containers, frames, schedules, segments, messages, streams, rows, packed)
+    for target in (captures, containers, frames, schedules, segments, messages, streams, logs, rows, packed)
 }
 
 
@@ -179,6 +193,15 @@ def _framed(data: bytes, size: int) -> list[tuple[bytes, bool]]:
     framer.end()
     assert len(framer) == 0
     return found
+
+
+def _of_log(data: bytes, size: int, options: LogOptions) -> tuple[list[LogMessage], Tally]:
+    tally = Tally()
+    reader = LogReader("x", tally, _LIMITS, options, written=START)
+    found = []
+    for at in range(0, len(data), size):
+        found += reader.feed(data[at : at + size])
+    return found + reader.finish(), tally
 
 
 def _pieces(data: bytes) -> Iterator[bytes]:

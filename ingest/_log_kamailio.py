@@ -86,8 +86,11 @@ def _end(data: bytes, begin: int, ended: bool) -> tuple[int, bool]:
     """Where a record's message ends and whether it is whole; -1 if more bytes are needed."""
     known = len(data)
     limit = begin + _LARGEST
-    # By length first: a body may hold bars.
-    body_at = data.find(b"\r\n\r\n", begin, limit) + 4
+    close = data.find(_CLOSE, begin, limit + len(_CLOSE))
+    following = data.find(_OPEN, begin, close if close >= 0 else limit + len(_OPEN))
+    bound = following if following >= 0 else close
+    # A head holds neither. A body may: by its length first.
+    body_at = data.find(b"\r\n\r\n", begin, limit if bound < 0 else bound) + 4
     if body_at >= 4:
         end = body_at + max(content_length(data, begin, body_at), 0)
         if end <= limit:
@@ -95,13 +98,9 @@ def _end(data: bytes, begin: int, ended: bool) -> tuple[int, bool]:
                 return -1, False
             if data.startswith(_CLOSE, end):
                 return end, True
-    close = data.find(_CLOSE, begin, limit + len(_CLOSE))
-    following = data.find(_OPEN, begin, close if close >= 0 else limit + len(_OPEN))
-    if following >= 0:
-        return following, False
-    if close >= 0:
-        return close, True
-    if known < limit + len(_CLOSE) and not ended:
+    if bound >= 0:
+        return bound, following < 0
+    if known < limit + len(_OPEN) and not ended:
         return -1, False
     return min(known, limit), False
 

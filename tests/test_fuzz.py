@@ -13,7 +13,7 @@ from fuzz.seeds import seeds
 from fuzz.targets import TARGETS
 
 FOUND = sorted((Path(fuzz.targets.__file__).parent / "found").iterdir())
-CASES = {"captures": 300, "containers": 400, "frames": 400, "schedules": 300, "rows": 300, "packed": 400}
+CASES = {"captures": 300, "containers": 400, "frames": 400, "schedules": 300, "logs": 300, "rows": 300, "packed": 400}
 MANY = 1000
 
 every = pytest.mark.parametrize("name", TARGETS)
