@@ -10,7 +10,6 @@ from sipcdr.builder import call_key
 
 from ._records import SessionKey, unpacked_keys
 from ._statements import Statements, select_many
-from ._times import micros_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +31,7 @@ def find_calls(
 
     A user is a whole address as Users has it or the part before its `@` or `;`; a callee is who was reached or dialled.
     """
-    tables = statements.tables
+    tables, dialect = statements.tables, statements.dialect
     details, dialogs = tables["SessionDetails"], tables["Dialogs"]
     same = (dialogs.c.SessionIdTime == details.c.SessionIdTime) & (dialogs.c.SessionIdSeq == details.c.SessionIdSeq)
     wanted = sa.select(dialogs.c.ExternalId, details.c.SessionIdTime, details.c.SessionIdSeq).select_from(
@@ -45,12 +44,12 @@ def find_calls(
         wanted = wanted.where(details.c.User2Id.in_(users) | details.c.TargetUserId.in_(users))
     if key is not None:
         # Of the column's type, or a driver would send text.
-        time = sa.bindparam("time", text_of(key.time), type_=details.c.SessionIdTime.type)
+        time = sa.bindparam("time", dialect.time_of(key.time), type_=details.c.SessionIdTime.type)
         wanted = wanted.where((details.c.SessionIdTime == time) & (details.c.SessionIdSeq == key.seq))
     wanted = wanted.order_by(details.c.SessionIdTime.desc(), details.c.SessionIdSeq.desc()).limit(limit)
     found = connection.execute(wanted).fetchall()
     # A Call-ID may hold semicolons, so ExternalId can't be split: which of its beginnings it is, Keys tell.
-    sessions = {SessionKey(_micros(time), seq): list(_beginnings(bytes(external))) for external, time, seq in found}
+    sessions = {SessionKey(dialect.micros_of(time), seq): list(_beginnings(bytes(name))) for name, time, seq in found}
     candidates = {call_key(text): text for texts in sessions.values() for text in texts}
     calls: dict[bytes, None] = {}
     for stored, packed in select_many(connection, statements.read_keys, candidates):
@@ -71,10 +70,6 @@ def _users(statements: Statements, wanted: str) -> sa.Select[tuple[int]]:
         | users.c.UserUri.like(pattern + "@%", escape=_ESCAPE)
         | users.c.UserUri.like(pattern + ";%", escape=_ESCAPE)
     )
-
-
-def _micros(time: object) -> int:
-    return micros_of(time)  # type: ignore[arg-type]  # text or datetime, as the driver gives it
 
 
 def _beginnings(external: bytes) -> Iterator[bytes]:
