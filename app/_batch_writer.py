@@ -121,6 +121,7 @@ class BatchWriter:
                     outcome=outcome,
                     refusals=self._refusals,
                     positions=positions,
+                    keep_damaged=True,
                     retry=_RETRY,
                     failed=self._failed,
                     sleep=self._pause,
@@ -129,7 +130,10 @@ class BatchWriter:
             self._again(write)
         self._metrics.written(outcome, time.monotonic() - began)
         for damaged in outcome.damaged.values():
-            _log.error("the stored call %s can't be used, and is left alone: %s", damaged.call_key, damaged.reason)
+            _log.error(
+                "the stored call %s can't be used and is left alone; what came of it is kept as refused: %s",
+                damaged.call_key, damaged.reason,
+            )  # fmt: skip
         return outcome.fenced
 
     def _again(self, job: Callable[[], _T]) -> _T:

@@ -127,6 +127,7 @@ def write_calls(
     refusals: Refusals,
     positions: Sequence[StoredPosition] = (),
     again: bool = False,
+    keep_damaged: bool = False,
     retry: Retry = REPLAY,
     failed: Callable[[SinkError], None] = lambda _: None,
     sleep: Callable[[float], None] = time.sleep,
@@ -148,6 +149,9 @@ def write_calls(
     With `again`, calls that were read from the database are derived again: in step 1 none is left out that is still
     stored, and none is made that isn't.
 
+    A call whose stored facts can't be used is left alone; with `keep_damaged` what would have joined it goes to
+    `refusals`, before the positions pass it.
+
     After a lost connection, a lock time-out or a conflict it begins at step 1 again, with growing waits; `failed` is
     told why. Data that the database refuses, or that meets its eighth conflict, is found by halving the batch, of which
     only the last part carries the positions; the refused call goes to `refusals` first.
@@ -161,7 +165,7 @@ def write_calls(
     since = clock()
     while True:
         try:
-            _write_once(sink, merged, rules, outcome, positions, again=again)
+            _write_once(sink, merged, rules, outcome, positions, again=again, keep=refusals if keep_damaged else None)
         except SinkUnavailable as error:
             failed(error)
             if retry.patience is not None and clock() - since >= retry.patience:
@@ -190,6 +194,7 @@ def write_calls(
             refusals=refusals,
             positions=carried,
             again=again,
+            keep_damaged=keep_damaged,
             retry=retry,
             failed=failed,
             sleep=sleep,
@@ -219,11 +224,12 @@ def _write_once(
     positions: Sequence[StoredPosition],
     *,
     again: bool,
+    keep: Refusals | None,
 ) -> None:
     # 1. What is slow, before the lock. What this attempt sees counts only if it is committed.
     seen = Outcome()
     by_key = {call_key(call.call_id): call for call in calls}
-    pending = _pending(sink.read(list(by_key)), by_key, rules, seen, again=again)
+    pending = _pending(sink.read(list(by_key)), by_key, rules, seen, again=again, keep=keep)
     if pending or positions:
         # 2.
         with sink.begin() as transaction:
@@ -237,7 +243,7 @@ def _write_once(
             if moved:
                 for key in moved:
                     del pending[key]
-                pending |= _pending(transaction.read(list(moved)), moved, rules, seen, again=again)
+                pending |= _pending(transaction.read(list(moved)), moved, rules, seen, again=again, keep=keep)
             # 4. to 8.
             transaction.write([_change(key, item) for key, item in pending.items()], positions)
         outcome.inserted += transaction.effect.inserted
@@ -261,7 +267,13 @@ def _merged(calls: Sequence[Call]) -> list[Call]:
 
 
 def _pending(
-    stored: dict[bytes, StoredCall], calls: dict[bytes, Call], rules: Rules, seen: Outcome, *, again: bool
+    stored: dict[bytes, StoredCall],
+    calls: dict[bytes, Call],
+    rules: Rules,
+    seen: Outcome,
+    *,
+    again: bool,
+    keep: Refusals | None,
 ) -> dict[bytes, _Pending]:
     """Step 1 for calls by their CallKeys: those that are to be written, joined, derived and compressed."""
     pending: dict[bytes, _Pending] = {}
@@ -277,6 +289,8 @@ def _pending(
                 joined = Call.from_bytes(old).join(call)
             except (BuilderError, ValueError) as error:
                 seen.damaged[key] = Damaged(key.hex(), str(error))
+                if keep is not None:
+                    keep.refuse(call, str(error), sessions(call, rules), _compressed(bytes(call)))
                 continue
             packed = bytes(joined)
             if packed == old and not again:

@@ -101,7 +101,7 @@ def run(configs: Sequence[tuple[Path, int]], count: int) -> tuple[float, float]:
         began = 0.0
         read = 0.0
         while read < count:
-            time.sleep(0.1)
+            time.sleep(0.5)
             read = sum(records(port) for _, port in configs)
             began = began or (time.monotonic() if read else 0.0)
         if not count:
