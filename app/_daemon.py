@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import threading
@@ -42,6 +43,7 @@ _STUCK_SECONDS: Final = 30.0
 _END_SECONDS: Final = 9.5
 _UPKEEP_SECONDS: Final = 60.0
 _AGAIN: Final = 5.0
+_COLLECT: Final = (20_000, 20, 20)
 _TICK: Final = 1.0
 
 _log = logging.getLogger(__name__)
@@ -193,6 +195,10 @@ class Daemon:
         """Run until SIGTERM or SIGINT; returns the exit status. Raises ConfigError before anything has begun."""
         settings = self._load()
         configure(settings.log)
+        # Calls wait in memory by the hundred thousand, none of them in a cycle: looking for cycles less often is a
+        # tenth of the time.
+        gc.freeze()
+        gc.set_threshold(*_COLLECT)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._signal)
         server = None
