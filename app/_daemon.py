@@ -42,6 +42,8 @@ _DEAD_SECONDS: Final = 60.0
 _STUCK_SECONDS: Final = 30.0
 _END_SECONDS: Final = 9.5
 _UPKEEP_SECONDS: Final = 60.0
+_IDLE_SECONDS: Final = 3600.0
+"""A source that has given nothing for so long is taken for one that has nothing old."""
 _AGAIN: Final = 5.0
 _COLLECT: Final = (20_000, 20, 20)
 _TICK: Final = 1.0
@@ -298,6 +300,7 @@ class Daemon:
     def _keep_up(self, settings: Settings, stop: threading.Event) -> None:
         """Empty the facts of calls that are older than `retention.facts`, by the time of what is read now."""
         sink = None
+        began = time.monotonic()
         while not stop.wait(_UPKEEP_SECONDS):
             try:
                 sink = sink or Sink.open(database_url(settings), ddl=False)
@@ -305,9 +308,9 @@ class Daemon:
                 self._metrics.stored.set(upkeep.last_number())
                 marks = [worker.feed.unwritten.watermark for worker in self._workers if worker.feed is not None]
                 known = [mark for mark in marks if mark is not None]
-                if len(known) < len(self._workers):
+                if len(known) < len(self._workers) and time.monotonic() - began < _IDLE_SECONDS:
                     continue  # an old backlog may be next, and its calls are to be joined yet
-                before = min(*known, time.time_ns() // 1000) - settings.retention.facts
+                before = min([*known, time.time_ns() // 1000]) - settings.retention.facts
                 after = 0
                 while not stop.is_set() and (done := upkeep.freeze(before, after)) is not None:
                     after = done.last

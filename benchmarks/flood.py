@@ -109,7 +109,8 @@ def main() -> None:
         [row] = sink.sessions([b"confirmed@192.0.2.1"])
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(f"{calls:,} calls in {seconds:.0f} s, {early:,} of them early; largest memory {peak:,.0f} MiB")
-        print(f"confirmed call: {row['ResponseCode']} from {row['InviteTime']} to {row['SessionEndTime']}")
+        ended = "ended" if row["SessionEndTime"] is not None else "lost its end"
+        print(f"the confirmed call {ended}, response {row['ResponseCode']!r}")
         writer.close(5)
 
 
