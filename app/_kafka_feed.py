@@ -24,6 +24,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from sipcdr.ingest import IngestError, KafkaSettings, Partition, SourceUnavailable, Values, open_consumer
@@ -245,8 +246,17 @@ class KafkaFeed:
         if now - self._looked < _LOOK_SECONDS:
             return
         self._looked = now
+        lags = consumer.lag()
+        if self._paused:
+            # What isn't fetched has no news of the end.
+            read = {each for each in consumer.assigned if self._part(each) in self.feed.unwritten}
+            with suppress(SourceUnavailable):
+                lags = {
+                    each: max(end - self.feed.unwritten.next(self._part(each)), 0)
+                    for each, (_, end) in consumer.bounds(read).items()
+                }
         self._metrics.lag.clear()
-        for partition, lag in consumer.lag().items():
+        for partition, lag in lags.items():
             part = self._part(partition)
             self._metrics.lag.labels(partition.topic, partition.number).set(lag)
             if part not in self.feed.unwritten:

@@ -37,7 +37,7 @@ from tests.servers import free_port, kafka, postgres
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_CONFIG = """\
+CONFIG = """\
 [database]
 url = "{url}"
 [[source]]
@@ -133,7 +133,7 @@ def main() -> None:
             made = []
             for worker in range(chosen.workers):
                 path, port = folder / f"{topic}{worker}.toml", free_port()
-                text = _CONFIG.format(
+                text = CONFIG.format(
                     url=database.url, bootstrap=broker.bootstrap, topic=topic, client=chosen.client, folder=folder,
                     port=port,
                 )  # fmt: skip

@@ -137,7 +137,7 @@ def test_the_database_is_away_at_full_input(broker: Kafka, database: Database, t
         time.sleep(max(stopped + away - time.monotonic(), 1))
         assert daemon.figure("sipcdr_records_total") == read, "it reads on"
         assert daemon.figure("sipcdr_database_up") == 0
-        assert daemon.figure("sipcdr_lag") > 0
+        wait_for(lambda: daemon.figure("sipcdr_lag") > 0, "the lag", [daemon])
         assert daemon.get("/healthz") == (200, "ok\n")
         database.start()
         sender.join(60)
