@@ -65,7 +65,8 @@ def _cost(items: list[Any], behind: frozenset[int]) -> int:
             continue
         following = _first(items[number + 1 :], behind)
         if kind in (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT):
-            cost *= _cost_of_repetition(*given, following)
+            least, most, content = given
+            cost *= _cost_of_repetition(int(least), int(most), list(content), following)
         elif kind is sre.SUBPATTERN:
             cost *= _cost(list(given[3]), following)
         elif kind is sre.ATOMIC_GROUP:
@@ -85,14 +86,14 @@ def _cost(items: list[Any], behind: frozenset[int]) -> int:
     return cost
 
 
-def _cost_of_repetition(least: int, most: int, content: Iterable[Any], following: frozenset[int]) -> int:
-    items = list(content)
+def _cost_of_repetition(least: int, most: int, items: list[Any], following: frozenset[int]) -> int:
     if len(items) == 1 and items[0][0] in (sre.ANY, sre.IN, sre.LITERAL, sre.NOT_LITERAL):
         if not _signs(items[0]) & following:
             return 1
-        return min(int(most), _SEEN) - min(least, _SEEN) + 1
+        return min(most, _SEEN) - min(least, _SEEN) + 1
     if most == least:
-        return _cost(items, following | _first(items, following)) ** min(least, _SEEN)
+        once = _cost(items, following | _first(items, following))
+        return min(once ** min(least, 64), _STEPS + 1) if once > 1 else 1
     if most > 1:
         raise ReaderUnavailable("the log's pattern: a group that is repeated")
     return (2 if _first(items, following) & following else 1) * _cost(items, following)
