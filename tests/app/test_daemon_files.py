@@ -10,7 +10,7 @@ import pytest
 from fixtures.calls import udp
 from fixtures.writer import PcapWriter, pcap
 from tests.app.capture import answered
-from tests.app.daemon import Daemon, messages_of, replayed, wait_for, written
+from tests.app.daemon import ROOT, Daemon, messages_of, replayed, wait_for, written
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,3 +112,37 @@ def test_no_folder(tmp_path: Path) -> None:
         assert daemon.stop()[0] == 0
     finally:
         daemon.kill()
+
+
+def test_a_log_that_is_rotated(tmp_path: Path) -> None:
+    """A log is followed as it grows, to its end after it was renamed, and on in the new one."""
+    text = (ROOT / "fixtures" / "logs" / "pjsip.log").read_bytes()
+    other = text.replace(b"logged@", b"rotated@").replace(b" 09:", b" 10:")
+    log = tmp_path / "logs" / "sip.log"
+    log.parent.mkdir()
+    log.write_bytes(text[:1500])
+    url = f"sqlite:///{tmp_path}/cdr.db"
+    daemon = Daemon(tmp_path / "d", url, f'[[source]]\ntype = "logs"\npath = "{log}"\n')
+    daemon.start()
+    try:
+        wait_for(lambda: daemon.figure("sipcdr_records_total") > 0, "the first messages", [daemon])
+        with log.open("ab") as file:
+            file.write(text[1500:2000])
+            file.flush()
+            log.rename(tmp_path / "logs" / "sip.log.1")
+            time.sleep(0.5)
+            file.write(text[2000:])
+        log.write_bytes(other)
+        messages = messages_of([write_whole(tmp_path, text + other)])
+        expected = replayed([tmp_path / "whole.log"], tmp_path, messages)
+        assert len(expected) == 2
+        wait_for(lambda: written(url, messages) == expected, "the rows", [daemon])
+        assert daemon.stop()[0] == 0
+    finally:
+        daemon.kill()
+
+
+def write_whole(folder: Path, text: bytes) -> Path:
+    path = folder / "whole.log"
+    path.write_bytes(text)
+    return path
