@@ -152,3 +152,29 @@ def test_the_database_is_away_at_full_input(broker: Kafka, database: Database, t
     finally:
         daemon.kill()
     assert written(database.url, messages) == replayed(paths, tmp_path, messages)
+
+
+def test_the_end_while_the_database_is_away(broker: Kafka, database: Database, tmp_path: Path) -> None:
+    """SIGTERM is obeyed in ten seconds; what couldn't be written is read again by the next start."""
+    paths = [capture(tmp_path / "exchange.pcap", 2000, seed=4)]
+    messages = messages_of(paths)
+    make_topic(broker.bootstrap, "end", 3)
+    with closing(Sink.open(database.url)):
+        pass
+    daemon = Daemon(tmp_path / "d", database.url, kafka_source(broker.bootstrap, "end", "kafka-python"))
+    daemon.start()
+    try:
+        wait_for(lambda: "reads end/" in daemon.tail(), "the partitions", [daemon])
+        database.stop()
+        send(broker.bootstrap, "end", messages)
+        wait_for(lambda: daemon.figure("sipcdr_paused") == 1, "the pause", [daemon])
+        status, seconds = daemon.stop()
+        assert (status, seconds < 10) == (0, True), daemon.tail()
+        assert "they will be read again" in daemon.tail()
+        database.start()
+        daemon.start()
+        wait_for(lambda: all_written(database.url, broker.bootstrap, "end"), "the end", [daemon])
+        assert daemon.stop()[0] == 0
+    finally:
+        daemon.kill()
+    assert written(database.url, messages) == replayed(paths, tmp_path, messages)
