@@ -46,9 +46,10 @@ class Figures:
 
     def messages(self, batch: Iterable[SipMessage]) -> None:
         """Count messages by method."""
-        for message in batch:
-            method = message.method if message.method in METHODS else "other methods"
-            (self.responses if message.status else self.requests)[method] += 1
+        seen = Counter((message.method, message.status > 0) for message in batch)
+        for (method, is_response), number in seen.items():
+            name = method if method in METHODS else "other methods"
+            (self.responses if is_response else self.requests)[name] += number
 
     def due(self, calls: list[Call]) -> list[Call]:
         """Pass a batch of calls on, counting those with more facts than a call keeps."""

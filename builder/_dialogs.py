@@ -165,6 +165,11 @@ class Shape:
         self._homes: dict[bytes, Session] = {}
         self._make_rows(messages)
 
+    def release(self) -> None:
+        """Let go of the rows: they refer back to their shape, and such a cycle would wait for the collector."""
+        self.rows = []
+        self._homes = {}
+
     def home(self, other: bytes) -> Session | None:
         """Step 12: the row of an in-dialog message whose other tag is this one; None: it is a stray."""
         home = self._homes.get(other)

@@ -62,7 +62,8 @@ def sessions(call: Call, rules: Rules = _RULES, counts: Counter[str] | None = No
     """
     counts = Counter() if counts is None else counts
     rows: list[SessionDetails] = []
-    for row, external_id in rows_of(call, rules, counts):
+    found = rows_of(call, rules, counts)
+    for row, external_id in found:
         if is_conference(row):
             counts["conference legs"] += 1
             continue
@@ -72,6 +73,8 @@ def sessions(call: Call, rules: Rules = _RULES, counts: Counter[str] | None = No
             counts[f"ignored by {why}"] += 1
         else:
             rows.append(details)
+    for row, _ in found:
+        row.session.shape.release()
     return rows
 
 
