@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
-from sipcdr.ingest import SourceRefused, SourceUnavailable, log_options
+from sipcdr.ingest import IngestError, ReaderUnavailable, SourceRefused, SourceUnavailable, log_options
 from sipcdr.sinks import Sink, SinkAddress, SinkError, SinkUnavailable
 
 from ._batch_writer import Abandoned, BatchWriter
@@ -320,11 +320,11 @@ class Daemon:
             sink.close()
 
 
-_KNOWN: Final = (SinkError, SourceRefused, SourceUnavailable, ConfigError)
+_KNOWN: Final = (SinkError, IngestError, ConfigError, OSError)
 
 
 def _status_of(error: BaseException) -> int:
-    if isinstance(error, (SourceRefused, ConfigError, SinkAddress)):
+    if isinstance(error, (SourceRefused, ReaderUnavailable, ConfigError, SinkAddress)):
         return USAGE
     return REFUSED if isinstance(error, SinkError) else NOT_ALL_READ
 

@@ -104,10 +104,6 @@ class Feed:
             or unwritten.memory_used > self.running.correlation.memory
         )
 
-    def hurry(self) -> None:
-        """Have the next checkpoint at once."""
-        self._taken = 0.0
-
     @property
     def choked(self) -> bool:
         """Whether reading has to wait for the database."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ._dead_letters import Letter
 
-_NEVER = 1 << 62
+_NEVER: Final = 1 << 62
 
 
 class Part(NamedTuple):

@@ -146,3 +146,14 @@ def write_whole(folder: Path, text: bytes) -> Path:
     path = folder / "whole.log"
     path.write_bytes(text)
     return path
+
+
+def test_a_log_format_that_is_none(tmp_path: Path) -> None:
+    """One line and status 2, as no retry mends it."""
+    sources = '[[source]]\ntype = "logs"\npath = "/var/log/sip.log"\nformat = "fax"\n'
+    daemon = Daemon(tmp_path / "d", f"sqlite:///{tmp_path}/x.db", sources)
+    daemon.start()
+    assert daemon.process is not None
+    assert daemon.process.wait(60) == 2
+    assert "fax is no log format" in daemon.tail()
+    assert "Traceback" not in daemon.tail()
