@@ -46,8 +46,10 @@ if TYPE_CHECKING:
 _POLL: Final = 0.2
 _MOST: Final = 2000
 """Records of a poll."""
-_STALL_SECONDS: Final = 60.0
+_STALL_SECONDS: Final = 30.0
 """Lag without progress for so long is an error."""
+_DOUBT_SECONDS: Final = 10.0
+"""A client that gives nothing for so long, and says that there is nothing, isn't believed any more."""
 _LOOK_SECONDS: Final = 2.0
 _BACK_OFF: Final = 30.0
 _SOURCE: Final = 255
@@ -246,26 +248,28 @@ class KafkaFeed:
         if now - self._looked < _LOOK_SECONDS:
             return
         self._looked = now
+        read = {each for each in consumer.assigned if self._part(each) in self.feed.unwritten}
+        offsets = {each: self.feed.unwritten.next(self._part(each)) for each in read}
         lags = consumer.lag()
-        if self._paused:
-            # What isn't fetched has no news of the end.
-            read = {each for each in consumer.assigned if self._part(each) in self.feed.unwritten}
+        doubted = set(read) if self._paused else set()
+        for partition, offset in offsets.items():
+            before, since = self._progress.get(partition, (-1, now))
+            if offset != before or self._paused:
+                self._progress[partition] = (offset, now)
+            elif now - since > _DOUBT_SECONDS and not lags.get(partition):
+                doubted.add(partition)
+        if doubted:
+            # What isn't fetched, for whatever reason, has no news of the end: the brokers are asked.
             with suppress(SourceUnavailable):
-                lags = {
-                    each: max(end - self.feed.unwritten.next(self._part(each)), 0)
-                    for each, (_, end) in consumer.bounds(read).items()
-                }
+                for partition, (_, end) in consumer.bounds(doubted).items():
+                    lags[partition] = max(end - offsets[partition], 0)
+                    if not lags[partition]:
+                        self._progress[partition] = (offsets[partition], now)
         self._metrics.lag.clear()
         for partition, lag in lags.items():
-            part = self._part(partition)
             self._metrics.lag.labels(partition.topic, partition.number).set(lag)
-            if part not in self.feed.unwritten:
-                continue
-            offset = self.feed.unwritten.next(part)
-            before, since = self._progress.get(partition, (-1, now))
-            if offset != before or not lag or self._paused:
-                self._progress[partition] = (offset, now)
-            elif now - since > _STALL_SECONDS:
+            since = self._progress.get(partition, (-1, now))[1]
+            if lag and now - since > _STALL_SECONDS:
                 self._metrics.stalls.labels(self.feed.name).inc()
                 self._progress.clear()
                 raise SourceUnavailable(
