@@ -1,9 +1,9 @@
 """Measures sipcdr beside its peers on the same generated captures: CPU seconds, peak memory, ratios.
 
-    python -m benchmarks.run [--megabytes 400] [--folder DIR] [--only sipcdr,tcpdump]
+    python -m benchmarks.run [--megabytes 400] [--folder DIR] [--only sipcdr,tcpdump] [--limit 120]
 
-Prints the tables that stand in benchmarks/README.md. Peers that aren't installed are named and left out. Machines are
-noisy: compare the ratios of one run, not the seconds of two.
+Prints the tables that stand in benchmarks/README.md. Peers that aren't installed are named and left out, and one that
+takes longer than the limit is stopped. Machines are noisy: compare the ratios of one run, not the seconds of two.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,11 +31,14 @@ class Measured(NamedTuple):
     status: int
 
 
-def measure(command: list[str], *, folder: Path) -> Measured:
-    """Run a command to its end with its output thrown away."""
+def measure(command: list[str], *, folder: Path, limit: float) -> Measured:
+    """Run a command to its end, or for `limit` seconds, with its output thrown away."""
     with Path(os.devnull).open("r+b") as nowhere:
         process = subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere, cwd=folder)
+        stop = threading.Timer(limit, os.kill, (process.pid, signal.SIGKILL))
+        stop.start()
         _, status, usage = os.wait4(process.pid, 0)
+        stop.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
     return Measured(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, process.returncode)
 
@@ -51,7 +56,7 @@ def commands(capture: Path, folder: Path) -> dict[str, list[str]]:
     }
 
 
-def table(capture: Path, packets: int, only: list[str]) -> str:
+def table(capture: Path, packets: int, only: list[str], limit: float) -> str:
     """The table of one capture, in Markdown."""
     tally = Tally()
     messages = sum(len(batch) for batch in Inputs([str(capture)], tally=tally))
@@ -73,8 +78,11 @@ def table(capture: Path, packets: int, only: list[str]) -> str:
                 continue
             for old in folder.iterdir():
                 old.unlink()
-            took = measure(command, folder=folder)
+            took = measure(command, folder=folder, limit=limit)
             ours = took.seconds if ours is None else ours
+            if took.status == -signal.SIGKILL:
+                lines.append(f"| {title} | not done after {took.seconds:.0f} | | | {took.memory:.0f} | |")
+                continue
             note = f" (exit {took.status})" if took.status else ""
             lines.append(
                 f"| {title}{note} | {took.seconds:.1f} | {messages / took.seconds:,.0f} "
@@ -90,6 +98,7 @@ def main() -> int:
     parser.add_argument("--megabytes", type=int, default=400)
     parser.add_argument("--folder", type=Path, help="where the captures are made and kept")
     parser.add_argument("--only", default="", help="words of the programs to run, separated by commas")
+    parser.add_argument("--limit", type=float, default=120, help="seconds after which a program is stopped")
     given = parser.parse_args()
     only = [word for word in given.only.split(",") if word]
     with tempfile.TemporaryDirectory() as temporary:
@@ -98,7 +107,7 @@ def main() -> int:
         for name, rtp in (("calls", 0), ("media", 40)):
             capture = folder / f"{name}-{given.megabytes}.pcap"
             packets = generate(capture, given.megabytes * 1_000_000, rtp=rtp)
-            print(table(capture, packets, only), end="\n\n")
+            print(table(capture, packets, only, given.limit), end="\n\n")
     return 0
 
 
