@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka import errors as kafka_errors
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from kafka.net.compat import KafkaNetClient
 from kafka.structs import OffsetAndMetadata
 
@@ -60,6 +62,32 @@ def _translated() -> Iterator[None]:
         raise SourceUnavailable(f"records that can't be unpacked: {error!r}") from error
 
 
+def _remembering_range() -> type[Any]:
+    """The range assignor, except that a topic keeps the partitions it had while the client knows none of it.
+
+    With 3.0.12 a leader that reads its metadata anew in a rebalance may know no partition, hand out none, and see no
+    change afterwards: then all members stay without partitions.
+    """
+    known: dict[str, set[int]] = {}
+
+    class Remembering:
+        def __init__(self, cluster: Any) -> None:
+            self._cluster = cluster
+
+        def partitions_for_topic(self, topic: str) -> set[int] | None:
+            partitions: set[int] | None = self._cluster.partitions_for_topic(topic)
+            if partitions:
+                known[topic] = partitions
+            return partitions or known.get(topic)
+
+    class RememberingRange(RangePartitionAssignor):  # type: ignore[misc]
+        @classmethod
+        def assign(cls, cluster: Any, members: Any) -> Any:
+            return super().assign(Remembering(cluster), members)
+
+    return RememberingRange
+
+
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     """Passes rebalances on, from the client's network thread."""
 
@@ -90,6 +118,7 @@ class KafkaPythonConsumer:
                 "metrics_enabled": False,
                 # In Python a check costs ten times all else. librdkafka doesn't check either; TCP and brokers do.
                 "check_crcs": False,
+                "partition_assignment_strategy": [_remembering_range(), RoundRobinPartitionAssignor],
             },
             {
                 "bootstrap_servers": list(settings.bootstrap),

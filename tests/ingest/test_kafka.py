@@ -6,6 +6,7 @@ import gc
 import threading
 import time
 from contextlib import closing, contextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
 from sipcdr.ingest import KafkaSettings, Partition, SourceRefused, SourceUnavailable, open_consumer
+from sipcdr.ingest._kafka_python import _remembering_range
 from tests.servers import Kafka, ServerError, kafka
 from tests.tools import missing
 
@@ -298,6 +300,27 @@ def test_a_group_shares_and_hands_over(broker: Kafka, client: str, topic: str, s
         until(one, lambda: one.assigned == both)
         assert see(one) == both
     assert revoked[-1] == both
+
+
+def test_partitions_that_the_client_forgets_for_a_moment_stay_assigned() -> None:
+    """A leader of kafka-python that reads its metadata anew in a rebalance hands out the partitions it knew."""
+
+    class Cluster:
+        partitions: set[int] | None = None
+
+        def partitions_for_topic(self, topic: str) -> set[int] | None:
+            return self.partitions
+
+    members = [
+        SimpleNamespace(member_id=member, group_instance_id=None, metadata=SimpleNamespace(topics=["t"]))
+        for member in ("a", "b")
+    ]
+    assignor = _remembering_range()
+    for partitions in ({0, 1}, None):
+        Cluster.partitions = partitions
+        handed_out = assignor.assign(Cluster(), members)
+        assert handed_out["a"].assigned_partitions == [("t", [0])]
+        assert handed_out["b"].assigned_partitions == [("t", [1])]
 
 
 def test_what_revoke_raises_comes_out_of_poll(broker: Kafka, client: str, topic: str) -> None:
