@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 import os
 import signal
 import sqlite3
@@ -19,6 +18,7 @@ from rich.console import Console
 from sipcdr.ingest import Inputs, ReaderUnavailable, SharkOptions, Tally
 from sipcdr.sinks import Sink, SinkAddress, SinkError, without_secrets
 
+from ._collector import collect_seldom
 from ._figures import Figures
 from ._progress import progress_bar
 from ._records import csv_lines, json_lines
@@ -63,10 +63,7 @@ def run_replay(
     logs: LogOptions,
 ) -> int:
     """Replay captures and print their sessions as `form` says: table, json, csv, nothing. Returns the exit status."""
-    # Calls wait in memory by the ten thousand, none of them in a cycle: looking for cycles less often is a tenth of
-    # the time.
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    collect_seldom()
     selection = Selection(
         since=since,
         until=until,

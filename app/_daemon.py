@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import signal
 import threading
@@ -17,6 +16,7 @@ from sipcdr.ingest import IngestError, ReaderUnavailable, SourceRefused, SourceU
 from sipcdr.sinks import Sink, SinkAddress, SinkError, SinkUnavailable
 
 from ._batch_writer import Abandoned, BatchWriter
+from ._collector import collect_seldom
 from ._config import ConfigError, database_url, rules_of, secret
 from ._dead_letters import LetterFile, LetterTopic
 from ._feed import Running
@@ -45,7 +45,6 @@ _UPKEEP_SECONDS: Final = 60.0
 _IDLE_SECONDS: Final = 3600.0
 """A source that has given nothing for so long is taken for one that has nothing old."""
 _AGAIN: Final = 5.0
-_COLLECT: Final = (20_000, 20, 20)
 _TICK: Final = 1.0
 
 _log = logging.getLogger(__name__)
@@ -197,10 +196,7 @@ class Daemon:
         """Run until SIGTERM or SIGINT; returns the exit status. Raises ConfigError before anything has begun."""
         settings = self._load()
         configure(settings.log)
-        # Calls wait in memory by the hundred thousand, none of them in a cycle: looking for cycles less often is a
-        # tenth of the time.
-        gc.freeze()
-        gc.set_threshold(*_COLLECT)
+        collect_seldom()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._signal)
         server = None

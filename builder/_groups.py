@@ -83,11 +83,6 @@ class Message:
         value: str = self.fields.get(KEYS[name], "")
         return value
 
-    @property
-    def is_request(self) -> bool:
-        """A request, not a response."""
-        return self.status == 0
-
     def __repr__(self) -> str:
         what = METHODS[self.method] if not self.status else f"{self.status} ({METHODS[self.method]})"
         return f"<{what} {self.cseq} {self.from_tag!r}>{self.to_tag!r} at {self.time}>"

@@ -1,0 +1,14 @@
+"""Python's garbage collector, for a program that keeps calls in memory."""
+
+from __future__ import annotations
+
+import gc
+
+
+def collect_seldom() -> None:
+    """Look for cycles less often, and not at all among what is there now.
+
+    Calls wait in memory by the ten thousand, none of them in a cycle: looking through them is a tenth of the time.
+    """
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
