@@ -1,0 +1,12 @@
+//! The native kernel of sipcdr: what must touch every byte, and the fold of messages into calls and rows.
+//!
+//! The Python in `ingest/` and `builder/` is the readable definition of all that happens here: each module names the one
+//! that it is the twin of, and differential tests hold the two equal. Everything but `python` is plain Rust that knows
+//! nothing of Python, so that it can be fuzzed alone.
+
+pub mod limits;
+pub mod message;
+pub mod tally;
+
+#[cfg(feature = "python")]
+mod python;
