@@ -4,9 +4,15 @@
 //! that it is the twin of, and differential tests hold the two equal. Everything but `python` is plain Rust that knows
 //! nothing of Python, so that it can be fuzzed alone.
 
+pub mod dissect;
+pub mod fragments;
 pub mod limits;
 pub mod message;
+pub mod packet;
+pub mod scan;
+pub mod sctp;
 pub mod tally;
+pub mod tcp;
 
 #[cfg(feature = "python")]
 mod python;

@@ -1,0 +1,144 @@
+//! Twin of `ingest/_packet.py`: a frame on its way through the layers, and how a decoder says what follows.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::message::Position;
+
+/// The bytes that a packet stands in: those of the frame, or others that are its own.
+#[derive(Clone, Debug)]
+pub enum Data<'a> {
+    Frame(&'a [u8]),
+    Held(Arc<[u8]>),
+}
+
+impl Deref for Data<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Frame(bytes) => bytes,
+            Self::Held(bytes) => bytes,
+        }
+    }
+}
+
+/// An IP address, packed; without bytes where there is none yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address {
+    bytes: [u8; 16],
+    size: u8,
+}
+
+impl Address {
+    /// The address that a slice of 4 or 16 bytes holds, and none for any other.
+    pub fn of(packed: &[u8]) -> Self {
+        let mut address = Self::default();
+        if packed.len() == 4 || packed.len() == 16 {
+            address.bytes[..packed.len()].copy_from_slice(packed);
+            address.size = packed.len() as u8;
+        }
+        address
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.size)]
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Packet<'a> {
+    pub position: Position,
+    pub time: i64,
+    pub data: Data<'a>,
+    pub at: usize,
+    pub end: usize,
+    pub whole: usize,
+    pub cut_by: &'static str,
+    pub source: Address,
+    pub destination: Address,
+}
+
+impl<'a> Packet<'a> {
+    pub fn new(position: Position, time: i64, data: Data<'a>) -> Self {
+        let size = data.len();
+        Self {
+            position,
+            time,
+            data,
+            at: 0,
+            end: size,
+            whole: size,
+            cut_by: SNAP_LENGTH,
+            source: Address::default(),
+            destination: Address::default(),
+        }
+    }
+
+    pub fn ends_at(&mut self, end: usize) {
+        self.whole = end;
+        self.end = self.end.min(end);
+    }
+
+    pub fn part(&self, at: usize, end: usize) -> Self {
+        Self { at, end: end.min(self.end), whole: end, ..self.clone() }
+    }
+
+    /// The same with bytes of its own, to be kept for later: only those of the packet, which then begins at 0.
+    pub fn held(&self) -> Packet<'static> {
+        let content: Arc<[u8]> = Arc::from(self.bytes(self.at, self.end));
+        Packet {
+            position: self.position.clone(),
+            time: self.time,
+            at: 0,
+            end: content.len(),
+            whole: self.whole.saturating_sub(self.at),
+            data: Data::Held(content),
+            cut_by: self.cut_by,
+            source: self.source,
+            destination: self.destination,
+        }
+    }
+
+    /// `data[at:end]` as Python slices it: as much of it as there is.
+    pub fn bytes(&self, at: usize, end: usize) -> &[u8] {
+        let end = end.min(self.data.len());
+        self.data.get(at..end).unwrap_or_default()
+    }
+
+    /// The byte at a place that was seen to be there; 0 behind the end.
+    pub fn byte(&self, at: usize) -> u8 {
+        self.data.get(at).copied().unwrap_or_default()
+    }
+
+    pub fn u16(&self, at: usize) -> u16 {
+        u16::from_be_bytes([self.byte(at), self.byte(at + 1)])
+    }
+
+    pub fn u32(&self, at: usize) -> u32 {
+        u32::from(self.u16(at)) << 16 | u32::from(self.u16(at + 2))
+    }
+}
+
+/// What follows a header: the table of decoders, and the number in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    Link(u32),
+    Ethertype(u16),
+    Protocol(u8),
+    Port(u16),
+    Ppp(u16),
+    /// The frame ends here, or was handed over.
+    Done,
+}
+
+pub const ETHERNET: Step = Step::Link(1);
+pub const RAW_IP: Step = Step::Link(101);
+pub const IPV4: Step = Step::Ethertype(0x0800);
+pub const IPV6: Step = Step::Ethertype(0x86DD);
+
+pub const SNAP_LENGTH: &str = "cut by the snap length";
+pub const LOST_FRAGMENT: &str = "cut by a lost fragment";
+pub const TOO_SHORT: &str = "frame too short for its headers";
+pub const NOT_IP: &str = "not IP";
+pub const NOT_OURS: &str = "neither UDP, TCP nor SCTP";
