@@ -3,6 +3,7 @@
 # make soak   writers killed 100 times on SQLite and PostgreSQL and 20 times on MariaDB, which takes some ten minutes;
 #             then daemons killed 20 times over 200,000 messages, and the database held away for a minute
 # make fuzz   what fuzzing needs, then all targets for SECONDS together; TARGETS chooses some
+# make wheel  sdist and wheel in dist/; the wheel is for this platform, with the native kernel where cargo is
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -29,7 +30,10 @@ ifneq ($(SCHEMA),)
 export SIPCDR_SCHEMA ?= $(abspath $(SCHEMA))
 endif
 
-.PHONY: demo test soak fuzz packages clean
+# What the native kernel is built from, by cargo where it is there.
+KERNEL = $(wildcard ingest/native-rs/Cargo.* ingest/native-rs/src/*.rs ingest/native-rs/src/python/*.rs)
+
+.PHONY: demo test soak fuzz wheel packages clean
 
 demo: $(VENV)/.installed
 	$(BIN)/sipcdr replay fixtures/demo.pcap --to sqlite:///demo.db
@@ -46,6 +50,10 @@ soak: packages $(VENV)/.installed-test
 
 fuzz: $(VENV)/.installed-fuzz
 	$(BIN)/python -m fuzz.run --seconds $(SECONDS) $(TARGETS)
+
+wheel: $(VENV)/.made
+	$(BIN)/python -m pip install -qq build
+	$(BIN)/python -m build
 
 packages:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -69,15 +77,15 @@ $(VENV)/.made:
 	$(BIN)/python -m pip install -qq --upgrade pip
 	@touch $@
 
-$(VENV)/.installed: $(VENV)/.made pyproject.toml
+$(VENV)/.installed: $(VENV)/.made pyproject.toml $(KERNEL)
 	$(BIN)/python -m pip install -qq -e .
 	@touch $@
 
-$(VENV)/.installed-test: $(VENV)/.made pyproject.toml
+$(VENV)/.installed-test: $(VENV)/.made pyproject.toml $(KERNEL)
 	$(BIN)/python -m pip install -qq -e . --group test
 	@touch $@ $(VENV)/.installed
 
-$(VENV)/.installed-fuzz: $(VENV)/.made pyproject.toml
+$(VENV)/.installed-fuzz: $(VENV)/.made pyproject.toml $(KERNEL)
 	$(BIN)/python -m pip install -qq -e . --group fuzz
 	@touch $@ $(VENV)/.installed
 

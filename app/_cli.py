@@ -10,7 +10,8 @@ import click
 from . import _cli_calls, _cli_daemon, _cli_db, _cli_figures
 from ._log_options import logs_of, takes_logs
 from ._params import Time
-from ._status import ALL_READ, INTERRUPTED, say
+from ._status import ALL_READ, INTERRUPTED, USAGE, say
+from ._version import show_version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +42,11 @@ class _Commands(click.Group):
             status = error.exit_code
         except click.Abort:
             status = INTERRUPTED
+        except ImportError as error:
+            if error.name != "sipcdr.builder._native":
+                raise
+            say(str(error))  # SIPCDR_KERNEL asks for what there isn't
+            status = USAGE
         if standalone_mode:
             sys.exit(status or ALL_READ)
         return status
@@ -49,7 +55,8 @@ class _Commands(click.Group):
 @click.group(
     "sipcdr", cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
-@click.version_option(package_name="sipcdr", message="%(prog)s %(version)s")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=show_version,
+              help="Show the version, and whether the native kernel is in use.")  # fmt: skip
 def main() -> None:
     """Turn SIP signalling into call detail records (Skype for Business CDR schema)."""
 

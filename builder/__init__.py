@@ -8,6 +8,7 @@ from ._correlator import Correlator
 from ._errors import BuilderError, CallDamaged
 from ._explained import Anomaly, Derived, Ending, Explained, Lost, Part, Seen
 from ._facts import Fact, fact_of
+from ._kernel import native
 from ._message import COMPACT, HEADERS, Position, SipMessage
 from ._provenance import explain
 from ._row import Client, Media, Reference, SessionDetails, TagPair, User, grid
@@ -43,5 +44,6 @@ __all__ = [
     "explain",
     "fact_of",
     "grid",
+    "native",
     "sessions",
 ]

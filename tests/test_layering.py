@@ -79,10 +79,11 @@ def test_nothing_imports_the_folders_by_their_short_names() -> None:
 
 
 def test_builder_is_pure() -> None:
-    """The derivation reads no clock and does no input or output."""
+    """The derivation reads no clock and does no input or output; only the choice of the kernel sees the environment."""
     for path in sorted((ROOT / "builder").rglob("*.py")):
+        allowed = {"os"} if path.name == "_kernel.py" else set()
         for name, _ in imports(path):
-            assert name.split(".")[0] not in IMPURE, f"{path} imports {name}"
+            assert name.split(".")[0] not in IMPURE - allowed, f"{path} imports {name}"
 
 
 def test_builder_calls_no_clock() -> None:
@@ -112,4 +113,4 @@ def test_public_names_exist(folder: str) -> None:
 def test_the_tests_run_against_this_tree() -> None:
     """`sipcdr` is installed from this tree, so what is tested is what is here."""
     assert sipcdr.builder.__file__ is not None
-    assert Path(sipcdr.builder.__file__) == ROOT / "builder" / "__init__.py"
+    assert Path(sipcdr.builder.__file__).samefile(ROOT / "builder" / "__init__.py")

@@ -1,9 +1,10 @@
-"""What is shipped: the wheel and the sdist hold the tree, and the wheel works where the tree isn't."""
+"""What is shipped: the wheel and the sdist hold the tree and the kernel, and the wheel works where the tree isn't."""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import site
 import subprocess
 import sys
@@ -24,20 +25,39 @@ FOLDERS = ("ingest", "builder", "sinks", "app")
 CHECKED = (*FOLDERS, "tests", "fixtures", "benchmarks", "fuzz", "docs")
 
 
+KERNEL = "sipcdr/builder/_native.abi3.so"
+CARGO = shutil.which("cargo") is not None
+
+
 def tracked(*folders: str) -> Iterator[Path]:
     """Files of the tree below these folders, without what tools leave there."""
     for folder in folders:
         for path in sorted((ROOT / folder).rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts and "_root" not in path.parts:
+            if path.is_file() and not {"__pycache__", "_root", "target"}.intersection(path.parts):
                 yield path.relative_to(ROOT)
+
+
+def shipped() -> Iterator[Path]:
+    """What of the folders is shipped: all but the built kernel, and what only those who change the kernel use."""
+    for path in tracked(*FOLDERS):
+        if path.suffix != ".so" and path.name != "rustfmt.toml" and "fuzz" not in path.parts:
+            yield path
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an sdist and the wheel built from it, by the build tools of this environment."""
+    """A folder with an sdist and the wheel built from it, by the build tools of this environment.
+
+    The kernel is built without optimisation, which is quick, in a folder of its own.
+    """
     folder = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    quick = {
+        "CARGO_TARGET_DIR": str(ROOT / "ingest/native-rs/target/quick"),
+        "CARGO_PROFILE_RELEASE_LTO": "off",
+        "CARGO_PROFILE_RELEASE_OPT_LEVEL": "0",
+    }
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **quick}, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
@@ -60,19 +80,23 @@ def environment() -> dict[str, str]:
 
 
 def test_the_wheel_holds_the_tree(built: Path) -> None:
-    """Every module and type marker is in the wheel, under sipcdr, and nothing else is."""
+    """Every module and type marker is in the wheel, under sipcdr, and the kernel where cargo is; nothing else is."""
     [wheel] = built.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    assert names == {f"sipcdr/{path.as_posix()}" for path in tracked(*FOLDERS)}
+    kernel = {KERNEL} if CARGO else set()
+    assert {name.replace(".pyd", ".abi3.so") for name in names} == {
+        f"sipcdr/{path.as_posix()}" for path in shipped()
+    } | kernel
+    assert "-cp311-abi3-" in wheel.name
 
 
 def test_the_sdist_holds_what_the_wheel_is_built_from(built: Path) -> None:
-    """The sdist has all modules, the licence and the README."""
+    """The sdist has all modules, the kernel's sources, the licence and the README."""
     [sdist] = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    wanted = {path.as_posix() for path in tracked(*FOLDERS)} | {"LICENSE", "README.md", "pyproject.toml"}
+    wanted = {path.as_posix() for path in shipped()} | {"LICENSE", "README.md", "pyproject.toml"}
     assert wanted - names == set()
 
 
@@ -100,7 +124,8 @@ def test_the_wheel_runs_in_a_fresh_environment(installed: Path, tmp_path: Path) 
     version = subprocess.run(
         [str(installed / "sipcdr"), "--version"], capture_output=True, text=True, env=environment(), check=True
     )
-    assert re.fullmatch(r"sipcdr \d+\.\d+\.\d+\n", version.stdout)
+    assert re.fullmatch(r"sipcdr \d+\.\d+\.\d+ \((native kernel|Python: ).*\)\n", version.stdout)
+    assert ("native kernel" in version.stdout) is CARGO
     capture = ROOT / "fixtures" / "demo.pcap"
     done = subprocess.run(
         [str(installed / "sipcdr"), "replay", str(capture), "--format", "csv"],
@@ -131,7 +156,7 @@ def test_the_fresh_environment_uses_the_wheel(installed: Path, tmp_path: Path) -
 
 def test_the_type_checker_reads_every_module() -> None:
     """`mypy` checks as many files as there are, so that no folder is left out unseen."""
-    modules = [path for path in tracked(*CHECKED) if path.suffix == ".py"]
+    modules = [path for path in tracked(*CHECKED) if path.suffix in (".py", ".pyi")]
     done = subprocess.run([sys.executable, "-m", "mypy"], capture_output=True, text=True, cwd=ROOT, check=False)
     match = re.search(r"(?:in|checked) (\d+) source files", done.stdout)
     assert match is not None, done.stdout + done.stderr

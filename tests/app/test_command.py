@@ -394,8 +394,8 @@ def test_help_fits_a_screen() -> None:
 
 
 def test_version() -> None:
-    """`--version` names the program and its version."""
-    assert re.fullmatch(r"sipcdr \d+\.\d+\.\d+\n", sipcdr("--version").out)
+    """`--version` names the program, its version, and which reads: the native kernel, or Python and why."""
+    assert re.fullmatch(r"sipcdr \d+\.\d+\.\d+ \((native kernel \d+\.\d+\.\d+|Python: .+)\)\n", sipcdr("--version").out)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
