@@ -4,15 +4,23 @@
 //! that it is the twin of, and differential tests hold the two equal. Everything but `python` is plain Rust that knows
 //! nothing of Python, so that it can be fuzzed alone.
 
+pub mod body;
+pub mod counts;
 pub mod dissect;
+pub mod fact;
 pub mod fragments;
 pub mod limits;
 pub mod message;
+pub mod msgpack;
+pub mod pack;
 pub mod packet;
 pub mod scan;
 pub mod sctp;
+pub mod syntax;
 pub mod tally;
 pub mod tcp;
+pub mod text;
+pub mod users;
 
 #[cfg(feature = "python")]
 mod python;

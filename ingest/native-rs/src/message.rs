@@ -1,6 +1,9 @@
 //! Twin of `builder/_message.py`: one sighting of a SIP message, which says what each field means.
 
+use std::borrow::Cow;
 use std::sync::Arc;
+
+use crate::text::{partition_bytes, strip_bytes};
 
 /// Methods that have a name of their own; the number stands for the name from here on.
 pub const METHODS: [&str; 16] = [
@@ -79,6 +82,30 @@ pub const HEADERS: [&str; 35] = [
 ];
 
 pub type HeaderName = u8;
+
+/// Compact forms (RFC 3261 section 7.3.3 and the IANA registry) and what they stand for.
+pub const COMPACT: [(u8, &str); 20] = [
+    (b'a', "accept-contact"),
+    (b'b', "referred-by"),
+    (b'c', "content-type"),
+    (b'd', "request-disposition"),
+    (b'e', "content-encoding"),
+    (b'f', "from"),
+    (b'i', "call-id"),
+    (b'j', "reject-contact"),
+    (b'k', "supported"),
+    (b'l', "content-length"),
+    (b'm', "contact"),
+    (b'n', "identity-info"),
+    (b'o', "event"),
+    (b'r', "refer-to"),
+    (b's', "subject"),
+    (b't', "to"),
+    (b'u', "allow-events"),
+    (b'v', "via"),
+    (b'x', "session-expires"),
+    (b'y', "identity"),
+];
 
 /// The place of a header in `HEADERS`; for constants.
 pub const fn header(name: &str) -> HeaderName {
@@ -167,6 +194,29 @@ impl Message {
         self.values(name).next()
     }
 
+    /// All values of any header, by its long lower-case name, unfolded and trimmed, in the order received.
+    pub fn header(&self, name: &[u8]) -> Vec<Cow<'_, [u8]>> {
+        if let Some(kept) = HEADERS.iter().position(|known| known.as_bytes() == name) {
+            return self.values(kept as HeaderName).map(Cow::Borrowed).collect();
+        }
+        let mut values: Vec<Cow<'_, [u8]>> = Vec::new();
+        let mut current = false;
+        for line in self.raw[..self.body_at as usize].split(|byte| *byte == b'\n').skip(1) {
+            if let [b' ' | b'\t', ..] = line {
+                if let Some(last) = values.last_mut().filter(|_| current) {
+                    *last = Cow::Owned(strip_bytes(&[&**last, b" ", strip_bytes(line)].concat()).to_vec());
+                }
+                continue;
+            }
+            let (key, value) = partition_bytes(line, b':');
+            current = value.is_some() && is_header(strip_bytes(key), name);
+            if current {
+                values.push(Cow::Borrowed(strip_bytes(value.unwrap_or(b""))));
+            }
+        }
+        values
+    }
+
     pub fn body(&self) -> &[u8] {
         &self.raw[self.body_at as usize..]
     }
@@ -180,4 +230,12 @@ impl Message {
         }
         line
     }
+}
+
+fn is_header(key: &[u8], name: &[u8]) -> bool {
+    let long = match key {
+        [letter] => COMPACT.iter().find(|(compact, _)| *compact == letter.to_ascii_lowercase()),
+        _ => None,
+    };
+    long.map_or(key, |(_, long)| long.as_bytes()).eq_ignore_ascii_case(name)
 }
