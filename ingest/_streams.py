@@ -74,7 +74,7 @@ class Undecided:
     def feed(self, data: bytes, time: int, position: Position) -> None:
         """Take the next bytes of the stream, from a packet of that time and position."""
         other = data[0] in _MAY_BE_OTHER
-        if len(self._sip) and other and self._recognised(data):
+        if len(self._sip) and other and self._recognised(data) is not None:
             # What was held as the beginning of a start line was the end of something else.
             self._sip.gap()
         if not self._held and (len(self._sip) or not other):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,9 @@ from fixtures.writer import TcpStream, link, pcap
 from sipcdr.ingest import Limits, _hep
 
 from .reading import START, A, B, message, raws, read, reasons
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ONE, TWO, THREE = message(1), message(2, body=b"v=0\r\n" * 200), message(3)
 UPGRADE = transports.upgrade("192.0.2.2")
@@ -62,6 +67,22 @@ def test_websocket_joined_in_a_frame() -> None:
     packets = [stream.send(frame(TWO)[300:]), stream.send(frame(ONE)), stream.send(frame(THREE))]
     found, _ = read(capture(packets))
     assert [(m.raw, m.transport) for m in found] == [(ONE, "WS"), (THREE, "WS")]
+
+
+LATE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "WebSocket": (frame, "WS"),
+    "WebSocket, masked": (lambda text: frame(text, masked=True), "WS"),
+    "HEP": (lambda text: _hep.encode(text, time=START), "UDP"),
+}
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_protocol_behind_the_end_of_a_line(name: str) -> None:
+    """What looked like the beginning of a line of SIP keeps no stream from showing its protocol."""
+    wrap, transport = LATE[name]
+    stream = TcpStream(A, B)
+    found, _ = read(capture([stream.send(piece) for piece in (b"an end\nof something", wrap(ONE), wrap(THREE))]))
+    assert [(m.raw, m.transport) for m in found] == [(ONE, transport), (THREE, transport)]
 
 
 def test_websocket_behind_a_gap() -> None:

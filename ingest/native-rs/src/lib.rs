@@ -9,18 +9,22 @@ pub mod counts;
 pub mod dissect;
 pub mod fact;
 pub mod fragments;
+pub mod framing;
 pub mod limits;
 pub mod message;
 pub mod msgpack;
+pub mod ordered;
 pub mod pack;
 pub mod packet;
 pub mod scan;
 pub mod sctp;
+pub mod streams;
 pub mod syntax;
 pub mod tally;
 pub mod tcp;
 pub mod text;
 pub mod users;
+pub mod websocket;
 
 #[cfg(feature = "python")]
 mod python;
