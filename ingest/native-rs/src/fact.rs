@@ -20,6 +20,8 @@ pub const BYE: u8 = 7;
 pub const METHODS: [&str; 8] = ["INVITE", "ACK", "PRACK", "UPDATE", "INFO", "MESSAGE", "CANCEL", "BYE"];
 
 pub const TAG_SIZE: usize = 128;
+/// Bytes of a packed fact beside its details and tags, at the most.
+pub(crate) const FRAME: usize = 48;
 
 /// One sighting. The order of the fields is the order of facts; `details` are packed `Details`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,6 +47,11 @@ impl<'a> Fact<'a> {
         msgpack::bytes(out, self.to_tag);
         msgpack::uint(out, self.vias.into());
         msgpack::bytes(out, self.details);
+    }
+
+    /// Bytes that it takes packed, at the most.
+    pub fn size(&self) -> usize {
+        self.details.len() + self.from_tag.len() + self.to_tag.len() + FRAME
     }
 
     pub fn read(reader: &mut Reader<'a>) -> Result<Self, Damaged> {

@@ -5,6 +5,7 @@
 //! nothing of Python, so that it can be fuzzed alone.
 
 pub mod body;
+pub mod call;
 pub mod counts;
 pub mod dissect;
 pub mod fact;

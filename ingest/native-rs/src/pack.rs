@@ -1,15 +1,13 @@
 //! Twin of the second half of `builder/_facts.py`: a message's fact, packed field by field.
 
 use crate::body::{Body, body_of, invitation_of};
-use crate::fact::{ACK, BYE, CANCEL, Fact, INVITE, METHODS, PRACK, TAG_SIZE, UPDATE, short_tag};
+use crate::fact::{ACK, BYE, CANCEL, FRAME, Fact, INVITE, METHODS, PRACK, TAG_SIZE, UPDATE, short_tag};
 use crate::message::{Message, Method, header};
 use crate::msgpack::{self, Reader};
 use crate::syntax::{first_value, last_value, parameter_of};
 use crate::text::{HEADER_LENGTH, partition_bytes, strip_bytes, text};
 
 const FACT_SIZE: usize = 4096;
-/// What `_facts.py` counts for a fact beside its details and tags.
-const FRAME: usize = 48;
 
 /// For each of `message::METHODS` its number in `METHODS`.
 const NUMBERS: [Option<u8>; crate::message::METHODS.len()] = {

@@ -1,0 +1,174 @@
+//! `Call`, whose facts are Python's only where someone asks for them.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyType};
+use pyo3::{import_exception, intern};
+
+use crate::call::Call as Inner;
+use crate::message::{HEADERS, METHODS, Message, Method, Position, Value};
+use crate::msgpack::Damaged;
+
+import_exception!(sipcdr.builder._errors, CallDamaged);
+
+impl From<Damaged> for PyErr {
+    fn from(error: Damaged) -> Self {
+        CallDamaged::new_err(error.0)
+    }
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+#[pyclass(module = "sipcdr.builder._native")]
+pub struct Call(pub Inner);
+
+impl Call {
+    /// The call within its bounds.
+    pub fn normal(&mut self) -> PyResult<&Inner> {
+        self.0.normalise()?;
+        Ok(&self.0)
+    }
+}
+
+#[pymethods]
+impl Call {
+    #[new]
+    fn new(call_id: &[u8]) -> Self {
+        Self(Inner::new(call_id))
+    }
+
+    #[getter]
+    fn call_id<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.0.call_id())
+    }
+
+    #[pyo3(signature = (message, rules=None))]
+    fn add(&mut self, message: &Bound<'_, PyAny>, rules: Option<&Bound<'_, PyAny>>) -> PyResult<usize> {
+        let header = match rules {
+            Some(rules) => Some(rules.getattr(intern!(rules.py(), "correlation_header"))?.cast_into::<PyString>()?),
+            None => None,
+        };
+        let header = match &header {
+            Some(header) => header.to_cow()?.to_lowercase(),
+            None => String::new(),
+        };
+        let Some(message) = plain(message)? else { return Ok(0) };
+        SCRATCH.with_borrow_mut(|scratch| Ok(self.0.add(&message, header.as_bytes(), scratch)?))
+    }
+
+    fn join(&self, other: &Self) -> PyResult<Self> {
+        if self.0.call_id() != other.0.call_id() {
+            return Err(PyValueError::new_err("only calls of one Call-ID can be joined"));
+        }
+        Ok(Self(self.0.join(&other.0)?))
+    }
+
+    #[getter]
+    fn facts<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        static FACT: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+        let class = FACT.import(py, "sipcdr.builder._facts", "Fact")?;
+        let facts = self.normal()?.facts()?.into_iter().map(|fact| {
+            class.call1((
+                fact.time,
+                fact.cseq,
+                fact.method,
+                fact.status,
+                PyBytes::new(py, fact.from_tag),
+                PyBytes::new(py, fact.to_tag),
+                fact.vias,
+                PyBytes::new(py, fact.details),
+            ))
+        });
+        PyList::new(py, facts.collect::<PyResult<Vec<_>>>()?)
+    }
+
+    #[getter]
+    fn slims<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        static SLIM: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+        let class = SLIM.import(py, "sipcdr.builder._call", "Slim")?;
+        let slims = self.normal()?.slims()?.into_iter().map(|slim| {
+            class.call1((
+                slim.time,
+                PyBytes::new(py, slim.from_tag),
+                PyBytes::new(py, slim.to_tag),
+                slim.cseq,
+                slim.status,
+                slim.countable,
+                slim.from_uri,
+            ))
+        });
+        PyList::new(py, slims.collect::<PyResult<Vec<_>>>()?)
+    }
+
+    #[getter]
+    fn capped(&mut self) -> PyResult<u32> {
+        Ok(self.normal()?.capped())
+    }
+
+    #[getter]
+    fn first_time(&mut self) -> PyResult<Option<i64>> {
+        Ok(self.normal()?.first_time()?)
+    }
+
+    #[getter]
+    fn last_time(&mut self) -> PyResult<Option<i64>> {
+        Ok(self.normal()?.last_time()?)
+    }
+
+    fn __bytes__<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, &self.normal()?.to_bytes()))
+    }
+
+    #[staticmethod]
+    fn from_bytes(data: &[u8]) -> PyResult<Self> {
+        Ok(Self(Inner::from_bytes(data)?))
+    }
+}
+
+/// A Python message as the kernel's; None where its method or status is none that a rule reads.
+fn plain(message: &Bound<'_, PyAny>) -> PyResult<Option<Message>> {
+    let py = message.py();
+    let method = message.getattr(intern!(py, "method"))?;
+    let method = method.cast::<PyString>()?.to_cow()?;
+    let Some(method) = METHODS.iter().position(|known| *known == method) else { return Ok(None) };
+    let Ok(status) = message.getattr(intern!(py, "status"))?.extract::<u16>() else { return Ok(None) };
+    let owned = |value: &[u8]| Value::Owned(value.into());
+    let bytes = |name| -> PyResult<Value> { Ok(owned(message.getattr(name)?.cast::<PyBytes>()?.as_bytes())) };
+    let text =
+        |name| -> PyResult<Arc<str>> { Ok(Arc::from(message.getattr(name)?.cast::<PyString>()?.to_cow()?.as_ref())) };
+    let mut headers = Vec::new();
+    for (name, values) in message.getattr(intern!(py, "headers"))?.cast::<PyDict>()? {
+        let name = name.cast::<PyBytes>()?.as_bytes().to_owned();
+        let Some(kept) = HEADERS.iter().position(|known| known.as_bytes() == name) else { continue };
+        for value in values.cast::<PyList>()? {
+            headers.push((kept as u8, owned(value.cast::<PyBytes>()?.as_bytes())));
+        }
+    }
+    let empty: Arc<str> = Arc::from("");
+    Ok(Some(Message {
+        time: message.getattr(intern!(py, "time"))?.extract()?,
+        method: Method::Known(method as u8),
+        status,
+        call_id: owned(b""),
+        from_tag: bytes(intern!(py, "from_tag"))?,
+        to_tag: bytes(intern!(py, "to_tag"))?,
+        cseq: message.getattr(intern!(py, "cseq"))?.extract()?,
+        vias: message.getattr(intern!(py, "vias"))?.extract()?,
+        headers,
+        raw: message.getattr(intern!(py, "raw"))?.cast::<PyBytes>()?.as_bytes().into(),
+        body_at: message.getattr(intern!(py, "body_at"))?.extract()?,
+        position: Position { source: empty.clone(), number: 0, partition: empty.clone() },
+        source: text(intern!(py, "source"))?,
+        destination: text(intern!(py, "destination"))?,
+        transport: empty,
+        cut: message.getattr(intern!(py, "cut"))?.extract()?,
+        machine: text(intern!(py, "machine"))?,
+        pool: text(intern!(py, "pool"))?,
+    }))
+}
