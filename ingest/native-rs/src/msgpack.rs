@@ -20,12 +20,10 @@ pub fn array(out: &mut Vec<u8>, many: usize) {
     }
 }
 
-pub fn map(out: &mut Vec<u8>, many: usize) {
-    match many {
-        0..16 => out.push(0x80 | many as u8),
-        16..0x1_0000 => sized(out, 0xde, &(many as u16).to_be_bytes()),
-        _ => sized(out, 0xdf, &(many as u32).to_be_bytes()),
-    }
+/// The head of a map of that many pairs, in the form for up to 65,535.
+pub fn long_map(many: u16) -> [u8; 3] {
+    let [high, low] = many.to_be_bytes();
+    [0xde, high, low]
 }
 
 pub fn int(out: &mut Vec<u8>, value: i64) {

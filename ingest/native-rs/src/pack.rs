@@ -79,10 +79,10 @@ pub fn fact_of<T>(
 /// Packs fields one behind the other; empty ones are left out.
 struct Packer<'a> {
     out: &'a mut Vec<u8>,
-    fields: usize,
+    fields: u16,
 }
 
-/// Room in front of packed fields for the head of a map of up to 65,535.
+/// msgspec gives a struct that leaves fields out a head with room for all of them.
 const MAP_HEAD: usize = 3;
 
 impl<'a> Packer<'a> {
@@ -125,13 +125,8 @@ impl<'a> Packer<'a> {
         }
     }
 
-    /// Put the map's head before its fields.
     fn finish(self) {
-        let mut head = Vec::with_capacity(MAP_HEAD);
-        msgpack::map(&mut head, self.fields);
-        let unused = MAP_HEAD - head.len().min(MAP_HEAD);
-        self.out[unused..MAP_HEAD].copy_from_slice(&head);
-        self.out.drain(..unused);
+        self.out[..MAP_HEAD].copy_from_slice(&msgpack::long_map(self.fields));
     }
 }
 
