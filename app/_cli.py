@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import _cli_calls, _cli_daemon, _cli_db, _cli_figures
+from . import _cli_calls, _cli_daemon, _cli_db, _cli_figures, _cli_spark
 from ._log_options import logs_of, takes_logs
 from ._params import Time
 from ._status import ALL_READ, INTERRUPTED, USAGE, say
@@ -61,7 +61,7 @@ def main() -> None:
     """Turn SIP signalling into call detail records (Skype for Business CDR schema)."""
 
 
-for _command in (*_cli_calls.COMMANDS, *_cli_figures.COMMANDS, *_cli_daemon.COMMANDS, _cli_db.db):
+for _command in (*_cli_calls.COMMANDS, *_cli_figures.COMMANDS, *_cli_daemon.COMMANDS, _cli_db.db, _cli_spark.spark):
     main.add_command(_command)
 
 

@@ -107,6 +107,11 @@ def run_replay(
             except OSError as error:
                 say(f"--report {report}: {error.strerror}")
                 status = NOT_ALL_READ
+    return concluded(figures, status, quiet=quiet)
+
+
+def concluded(figures: Figures, status: int, *, quiet: bool) -> int:
+    """Say what could not be read or written, and the summary. Returns the exit status, which was `status` so far."""
     for line in figures.problems():
         say(line)
     outcome = figures.outcome

@@ -92,10 +92,11 @@ class Figures:
                 f"written   {outcome.calls:,} calls, {outcome.unchanged:,} more had nothing new;"
                 f" sessions {outcome.inserted:,} new, {outcome.updated:,} updated, {outcome.deleted:,} deleted"
             )
-        codes = sorted(self.codes.items(), key=lambda item: item[0] or 0)
-        yield f"sessions  {self.codes.total():,} shown" + "".join(
-            f"{', ' if at else ': '}{_code(code)} {count:,}" for at, (code, count) in enumerate(codes)
-        )
+        if self.codes or not (outcome.calls or outcome.unchanged):
+            codes = sorted(self.codes.items(), key=lambda item: item[0] or 0)
+            yield f"sessions  {self.codes.total():,} shown" + "".join(
+                f"{', ' if at else ': '}{_code(code)} {count:,}" for at, (code, count) in enumerate(codes)
+            )
         for note in self.notes():
             yield f"noted     {note}"
         for refused in tally.refused[:_REFUSED]:

@@ -49,12 +49,25 @@ def logs_of(ctx: click.Context, given: dict[str, Any]) -> LogOptions:
 
     form, zone, begins = (given.pop(name) for name in ("log_format", "timezone", "log_date"))
     try:
-        if form.startswith("@"):
-            with Path(form[1:]).open(encoding="utf-8") as file:
-                form = f"/{file.read(_LARGEST).strip()}/"
-        return log_options(form, zone, begins)
+        return log_options(_expression(ctx, form), zone, begins)
+    except ReaderUnavailable as error:
+        raise click.UsageError(str(error), ctx) from error
+
+
+def texts_of(ctx: click.Context, given: dict[str, Any]) -> tuple[str, str, date | None]:
+    """The same as `log_options` takes it, for one who makes the options elsewhere."""
+    form, zone, begins = given["log_format"], given["timezone"], given["log_date"]
+    logs_of(ctx, given)
+    return _expression(ctx, form), zone, begins
+
+
+def _expression(ctx: click.Context, form: str) -> str:
+    """A format as it was given, or the expression in the file that was."""
+    if not form.startswith("@"):
+        return form
+    try:
+        with Path(form[1:]).open(encoding="utf-8") as file:
+            return f"/{file.read(_LARGEST).strip()}/"
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise click.UsageError(f"--log-format {form}: {reason}", ctx) from error
-    except ReaderUnavailable as error:
-        raise click.UsageError(str(error), ctx) from error

@@ -102,9 +102,12 @@ class Refusals:
             "facts": base64.b64encode(facts).decode(),
         }
         # ASCII only, as a value may be what no encoding takes.
-        line = json.dumps(record, ensure_ascii=True, default=_text)
+        self.append(json.dumps(record, ensure_ascii=True, default=_text).encode() + b"\n")
+
+    def append(self, line: bytes) -> None:
+        """Append a line, and flush it to the disk."""
         with self.path.open("ab") as file:
-            file.write(line.encode() + b"\n")
+            file.write(line)
             file.flush()
             os.fsync(file.fileno())
 

@@ -16,7 +16,7 @@ from ._errors import (
     SinkUnavailable,
     SinkUnusable,
 )
-from ._output import SESSION_COLUMNS, TIME_COLUMNS, Session, Value, session_of
+from ._output import NUMBER_COLUMNS, SESSION_COLUMNS, TIME_COLUMNS, Session, Value, session_of
 from ._records import Change, SessionKey, StoredCall, StoredKey, StoredPosition, replaced
 from ._retention import Numbered, Purged, Upkeep
 from ._sink import Sink
@@ -25,6 +25,7 @@ from ._transaction import Effect, Transaction
 from ._walk import Walked
 
 __all__ = [
+    "NUMBER_COLUMNS",
     "SESSION_COLUMNS",
     "TIME_COLUMNS",
     "Change",

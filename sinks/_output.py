@@ -41,6 +41,12 @@ SESSION_COLUMNS: Final = (*_NAMES, "CallId", "FromTag", "ToTag", "Media")
 """Names of a session's values, in their order: those of SessionDetails, and four more."""
 TIME_COLUMNS: Final = frozenset(_shown(column) for column in _COLUMNS if column.kind in (Kind.TIME, Kind.KEY_TIME))
 """Those that are times."""
+NUMBER_COLUMNS: Final = frozenset(
+    column.name
+    for column in _COLUMNS
+    if not column.refers and column.kind in (Kind.BIT, Kind.TINYINT, Kind.SMALLINT, Kind.INT)
+)
+"""Those that are numbers. Others are texts, but for Media, a list of them."""
 _TEXTS: Final = tuple(_shown(column) for column in _COLUMNS if column.kind is Kind.GUID)
 _BITS: Final = tuple(_shown(column) for column in _COLUMNS if column.kind is Kind.BIT)
 
