@@ -108,7 +108,7 @@ def into_database(calls: DataFrame, figures: Figures, url: str) -> int:
 
 
 def into_parquet(calls: DataFrame, figures: Figures, folder: str) -> int:
-    """Write the sessions to a folder of Parquet files, in the place of those that an earlier run left there; returns the exit status."""
+    """Write the sessions to Parquet files, in the place of those that an earlier run left; returns the exit status."""
     others = _others(calls.sparkSession, folder)
     if others:
         say(f"{folder}: {others[0]} is there, which isn't overwritten")
