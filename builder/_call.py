@@ -7,12 +7,14 @@ and the first n of a union is itself such a join, so nothing here depends on the
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 from ._errors import CallDamaged
-from ._facts import ACK, INVITE, MESSAGE, Fact, countable, details_of, fact_of
+from ._facts import ACK, INVITE, MESSAGE, UNREADABLE, Fact, Number, Status, Time, countable, details_of, fact_of
+from ._kernel import native
 from ._rules import Rules
 from ._users import stored_uri_of
 
@@ -25,31 +27,32 @@ CLASS_SIZE: Final = 256
 """Facts of a class that are kept: the first ones in the order of facts."""
 SLIM_SIZE: Final = 50_000
 """Slim facts that are kept."""
+_CLASSES: Final = 18
 FORMAT: Final = 1
 """Of packed calls. A greater number is a newer version's."""
 
 _RULES = Rules()
 
 
-class Slim(msgspec.Struct, frozen=True, order=True, array_like=True, gc=False):
+class Slim(msgspec.Struct, frozen=True, order=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """What is kept of a MESSAGE request, or of a 401 or 407 to one, beyond its class's bound: enough to count it.
 
     from_uri: the stored form of the From URI where both tags are equal, else empty. countable: derivations.md 3.27.
     """
 
-    time: int
+    time: Time
     from_tag: bytes
     to_tag: bytes
-    cseq: int
-    status: int
+    cseq: Number
+    status: Status
     countable: bool
     from_uri: str
 
 
 class _Packed(msgspec.Struct, array_like=True, gc=False):
-    format: int
+    format: Time
     call_id: bytes
-    capped: int
+    capped: Annotated[int, Meta(ge=0, lt=2 << _CLASSES)]
     facts: list[Fact]
     slims: list[Slim]
 
@@ -147,7 +150,7 @@ class Call:
         """The call that `bytes` packed. Raises CallDamaged."""
         try:
             packed = _decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise CallDamaged(f"stored facts don't decode: {error}") from error
         if packed.format != FORMAT:
             raise CallDamaged(f"stored facts are of format {packed.format}, this version reads {FORMAT}")
@@ -194,9 +197,6 @@ class Call:
         return [slim for slim in union[:SLIM_SIZE] if slim not in whole]
 
 
-_CLASSES = 18
-
-
 def _class_of(fact: Fact) -> int:
     """The class of a fact for the bounds: 5 of INVITE, ACK, and two of each other method (derivations.md 2.2)."""
     if fact.method == INVITE:
@@ -226,3 +226,8 @@ def _slims_of(facts: Iterable[Fact]) -> list[Slim]:
                 )
             )
     return slims
+
+
+PythonCall = Call
+if native is not None and not TYPE_CHECKING:
+    Call = native.Call

@@ -10,9 +10,10 @@ import binascii
 import contextlib
 import functools
 import hashlib
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import msgspec
+from msgspec import Meta
 
 from ._body import NOTHING, body_of, invitation_of
 from ._errors import CallDamaged
@@ -82,24 +83,32 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     conference: bool = msgspec.field(name="O", default=False)  # the Request-URI is a conference's
 
 
-class Fact(msgspec.Struct, frozen=True, order=True, array_like=True, gc=False):
+Time = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+Number = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+Status = Annotated[int, Meta(ge=0, le=699)]
+
+
+class Fact(msgspec.Struct, frozen=True, order=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """One sighting. The order of the fields is the order of facts; `details` are packed `Details`.
 
     time: microseconds UTC. method: its number in `METHODS`. status: 0 for a request. Tags: an absent one is empty.
     """
 
-    time: int
-    cseq: int
-    method: int
-    status: int
+    time: Time
+    cseq: Number
+    method: Annotated[int, Meta(ge=0, le=BYE)]
+    status: Status
     from_tag: bytes
     to_tag: bytes
-    vias: int
+    vias: Annotated[int, Meta(ge=0, le=(1 << 32) - 1)]
     details: bytes
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Details).decode
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises on bytes that nobody packed."""
 
 
 # The same as a mapping, so that what isn't there costs nothing.
@@ -116,7 +125,7 @@ def fields_of(fact: Fact) -> dict[str, Any]:
     """Unpack just those of a fact's details that aren't empty, by their packed names. Raises CallDamaged."""
     try:
         fields: dict[str, Any] = _decode_fields(fact.details)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise CallDamaged(f"stored details don't decode: {error}") from error
     return fields
 
@@ -125,7 +134,7 @@ def details_of(fact: Fact) -> Details:
     """Unpack a fact's details. Raises CallDamaged."""
     try:
         return _decode(fact.details)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise CallDamaged(f"stored details don't decode: {error}") from error
 
 

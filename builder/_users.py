@@ -74,7 +74,7 @@ def user_part(stored: str) -> str:
     if at:
         return user
     number = stored.partition(";")[0]
-    return number if number.lstrip("+").isdigit() else ""
+    return number if number.isascii() and number.lstrip("+").isdigit() else ""
 
 
 def _after_user(uri: str) -> str:

@@ -12,6 +12,8 @@ use crate::users::stored_uri_of;
 pub const CLASS_SIZE: usize = 256;
 pub const SLIM_SIZE: usize = 50_000;
 const FORMAT: i64 = 1;
+/// Of a packed call: format, Call-ID, capped, facts and slim facts.
+const FIELDS: usize = 5;
 const CLASSES: usize = 18;
 const CAPPED: i64 = (1 << (CLASSES + 1)) - 1;
 
@@ -263,7 +265,7 @@ impl Call {
         let slims = self.more.as_ref().map(|more| &more.slims);
         let size = self.call_id.len() + self.facts.bytes.len() + slims.map_or(0, |slims| slims.bytes.len());
         let mut out = Vec::with_capacity(size + 24);
-        msgpack::array(&mut out, 5);
+        msgpack::array(&mut out, FIELDS);
         msgpack::int(&mut out, FORMAT);
         msgpack::bytes(&mut out, &self.call_id);
         msgpack::uint(&mut out, self.capped().into());
@@ -284,7 +286,10 @@ impl Call {
 
     fn read(data: &[u8]) -> Result<(i64, Self), Damaged> {
         let mut reader = Reader::new(data);
-        reader.array_of(5)?;
+        let many = reader.array()?;
+        if many < FIELDS {
+            return Err(Damaged(format!("Expected `array` of at least length {FIELDS}, got {many}")));
+        }
         let format = reader.int()?;
         let mut call = Self::new(reader.bytes()?);
         let capped = reader.uint(CAPPED)? as u32;
@@ -299,6 +304,9 @@ impl Call {
         for _ in 0..reader.array()? {
             let slim = Slim::read(&mut reader)?;
             slims.push(0, |bytes| slim.write(bytes));
+        }
+        for _ in FIELDS..many {
+            reader.skip()?; // a newer format's
         }
         reader.end()?;
         if capped != 0 || slims.many != 0 {
