@@ -16,7 +16,7 @@ from ._migrate import prepare
 from ._output import Session, read_sessions
 from ._retention import Upkeep
 from ._schema import metadata
-from ._statements import Statements
+from ._statements import LOOKUPS, Statements
 from ._totals import Total, Totals, Waits
 from ._transaction import Transaction, read_calls
 from ._walk import Walk, Walked
@@ -41,6 +41,9 @@ class Sink:
         self._statements = statements
         self._lookups = Lookups(self._statements)
         self._epoch: int | None = None
+        # The last Version of our own, and what it was when stored calls were last read.
+        self._version: int | None = None
+        self._read_after: int | None = None
         self._errors = Errors(statements.dialect, engine.url)
 
     @classmethod
@@ -76,6 +79,7 @@ class Sink:
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, StoredCall]:
         """The stored calls of these CallKeys, outside of any transaction that writes."""
+        self._read_after = self._version
         with self._errors(), self._engine.connect() as connection:
             return read_calls(connection, self._statements, keys)
 
@@ -94,8 +98,11 @@ class Sink:
                     # Look-up rows were deleted since.
                     self._lookups.clear()
                     self._epoch = epoch
-                transaction = Transaction(connection, statements, self._lookups, version)
+                # Every writer takes the lock, and so the next Version.
+                alone = self._read_after is not None and version == self._read_after + 1
+                transaction = Transaction(connection, statements, self._lookups, version, alone=alone)
                 yield transaction
+            self._version = version
             transaction.committed()
 
     def sessions(self, call_ids: Iterable[bytes]) -> Iterator[Session]:
@@ -151,7 +158,9 @@ class Sink:
 def _compiled(dialect: Dialect, found: Existing) -> tuple[sa.MetaData, Statements]:
     """The tables and the statements in a dialect, made once a process: compiling takes some 50 ms."""
     tables = metadata(dialect.name, found.names)
-    return tables, Statements(tables, dialect, found.numbered)
+    # SQLite would take the next number, too; its one writer can know that before the row is there.
+    numbered = frozenset(LOOKUPS) if dialect.name == "sqlite" else found.numbered
+    return tables, Statements(tables, dialect, numbered)
 
 
 class Errors:

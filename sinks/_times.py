@@ -14,8 +14,6 @@ def _second(second: int) -> str:
     return (_EPOCH + timedelta(seconds=second)).isoformat(" ", "seconds")[:19] + "."
 
 
-# A session's times come several times: its key, its end, those of its media.
-@lru_cache(1 << 14)
 def text_of(time: int) -> str:
     """Return `2026-11-23 08:05:10.120000`. Raises OverflowError outside the years 1 to 9999."""
     second, micros = divmod(time, 1_000_000)

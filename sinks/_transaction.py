@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import zlib
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import msgspec
 import sqlalchemy as sa
 
-from sipcdr.builder import SessionDetails, TagPair, call_key, grid
-
-from ._columns import Kind
+from ._batch import Batch, Reference
 from ._errors import SinkConflict, SinkRefused
 from ._records import (
     Change,
@@ -25,23 +22,15 @@ from ._records import (
     unpacked_keys,
     unpacked_tags,
 )
-from ._statements import FIELD_COLUMNS, LOOKUPS, Statements, select_many
+from ._statements import Statements, select_many
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from sipcdr.builder import SessionDetails
 
     from ._bulk import Bulk
     from ._lookups import Ids, Lookups
-
-_fields = attrgetter(*(column.field for column in FIELD_COLUMNS))
-_TIMES: Final = tuple(place for place, column in enumerate(FIELD_COLUMNS) if column.kind is Kind.TIME)
-_TEXT_OF_VALUE: Final = {"Users": attrgetter("uri"), "ClientVersions": attrgetter("version")}
-_EXTRA_OF_VALUE: Final = {"Users": attrgetter("uri_type"), "ClientVersions": attrgetter("client_type")}
-_LOOKUP_PLACES: Final = {
-    table: tuple(place for place, column in enumerate(FIELD_COLUMNS) if column.refers.partition(".")[0] == table)
-    for table in LOOKUPS
-}
-"""For each look-up table the places in FIELD_COLUMNS that refer to it."""
 
 
 class Effect(msgspec.Struct):
@@ -52,24 +41,19 @@ class Effect(msgspec.Struct):
     deleted: int = 0
 
 
-class _Reference(msgspec.Struct, frozen=True):
-    """A row of sipcdr_references."""
-
-    key: SessionKey
-    invite_time: int
-    target: bytes
-    tags: TagPair | None
-
-
 class Transaction:
     """All that is written between the lock and the commit. Made by `Sink.begin`.
 
-    version: the number of this transaction; none comes twice. fenced: positions that `write` left out, as somebody
-    else has taken their part of a source since.
+    version: the number of this transaction; none comes twice. alone: whether nobody has written since the sink's last
+    `read`, so that all calls are as it found them; False where that isn't known. fenced: positions that `write` left
+    out, as somebody else has taken their part of a source since.
     """
 
-    def __init__(self, connection: sa.Connection, statements: Statements, lookups: Lookups, version: int) -> None:
+    def __init__(
+        self, connection: sa.Connection, statements: Statements, lookups: Lookups, version: int, *, alone: bool = False
+    ) -> None:
         self.version = version
+        self.alone = alone
         self.effect = Effect()
         self.fenced: list[StoredPosition] = []
         self._connection = connection
@@ -100,11 +84,12 @@ class Transaction:
         Raises SinkConflict where a row isn't what `version` or a key says, and the other errors of this package.
         """
         if changes:
-            keys = self._allocate(changes)
-            self._write_sessions(changes, keys)
-            stored = self._write_calls(changes, keys)
-            self._resolve(changes, keys, stored)
-            self._delete(changes)
+            batch = Batch(changes, self._dialect.time_of)
+            self._allocate(batch)
+            self._write_sessions(batch)
+            stored = self._write_calls(batch)
+            self._resolve(batch, stored)
+            self._delete(batch)
         self._write_positions(positions)
 
     def forget(self, calls: Sequence[StoredCall]) -> None:
@@ -127,119 +112,72 @@ class Transaction:
         for table, ids in self._ids:
             self._lookups.committed(table, ids)
 
-    def _allocate(self, changes: Sequence[Change]) -> list[list[SessionKey]]:
+    def _allocate(self, batch: Batch) -> None:
         """Give new sessions their keys: 1, or after the highest Seq of their tick, by (InviteTime, ExternalId)."""
-        keys: list[list[SessionKey]] = []
-        new: list[tuple[int, bytes, int, list[SessionKey], int]] = []
-        for change in changes:
-            of_call: list[SessionKey] = []
-            for place, (row, key) in enumerate(change.rows):
-                if key is None:
-                    new.append((row.invite_time, row.external_id, grid(row.invite_time), of_call, place))
-                    of_call.append(_NO_KEY)
-                else:
-                    of_call.append(key)
-            keys.append(of_call)
-        new.sort(key=_by_time_and_id)
-        ticks = dict.fromkeys((item[2] for item in new), 0)
-        texts = map(self._dialect.time_of, ticks)
+        rows, keys, grids = batch.rows, batch.keys, batch.grids
+        new = sorted([(rows[place].invite_time, rows[place].external_id, place) for place in batch.inserted])
+        # Rows in the order of their keys cost a B-tree least.
+        batch.inserted = [place for _, _, place in new]
+        seqs = {grids[time]: 0 for time, _, _ in new}
+        texts = map(batch.texts.__getitem__, seqs)
         for time, highest in select_many(self._connection, self._statements.read_seqs, texts):
-            ticks[self._dialect.micros_of(time)] = highest
-        for _, _, tick, of_call, place in new:
-            ticks[tick] = seq = ticks[tick] + 1
-            of_call[place] = SessionKey(tick, seq)
-        return keys
+            seqs[self._dialect.micros_of(time)] = highest
+        for time, _, place in new:
+            tick = grids[time]
+            seqs[tick] = seq = seqs[tick] + 1
+            keys[place] = SessionKey(tick, seq)
 
-    def _write_sessions(self, changes: Sequence[Change], keys: list[list[SessionKey]]) -> None:
+    def _write_sessions(self, batch: Batch) -> None:
         # 5. Dialogs own the keys, so they come first.
         statements = self._statements
-        text_of = self._dialect.time_of
-        inserted: list[tuple[tuple[str, int], list[Any], SessionDetails]] = []
-        updated: list[tuple[tuple[str, int], list[Any], SessionDetails]] = []
-        for change, of_call in zip(changes, keys, strict=True):
-            for (row, old), key in zip(change.rows, of_call, strict=True):
-                item = ((text_of(key.time), key.seq), list(_fields(row)), row)
-                (inserted if old is None else updated).append(item)
-        everything = inserted + updated
-        self._bind([values for _, values, _ in everything])
-
-        dialogs = [(zlib.crc32(row.external_id), row.external_id) for _, _, row in everything]
-        signed = [(crc - (crc >> 31 << 32), external_id) for crc, external_id in dialogs]
-        count = len(inserted)
-        self._insert(statements.insert_dialogs, [key + d for (key, _, _), d in zip(inserted, signed, strict=False)])
-        self._insert(statements.insert_sessions, [(*key, *values, 0) for key, values, _ in inserted])
-        old_keys = [key for key, _, _ in updated] + [self._bound(key) for change in changes for key in change.gone]
-        self._run(statements.delete_media, old_keys)
-        self._run(statements.delete_references, old_keys)
-        self._found(
-            statements.update_dialogs, [d + key for (key, _, _), d in zip(updated, signed[count:], strict=True)]
+        count = len(batch.inserted)
+        places = batch.inserted + batch.updated
+        rows = [batch.rows[place] for place in places]
+        keys = batch.bound([batch.keys[place] for place in places])
+        dialogs = [(_signed(crc32(row.external_id)), row.external_id) for row in rows]
+        values = self._values(batch, rows)
+        new = keys[:count]
+        self._insert(statements.insert_dialogs, [key + dialog for key, dialog in zip(new, dialogs, strict=False)])
+        self._insert(statements.insert_sessions, [(*key, *row, 0) for key, row in zip(new, values, strict=False)])
+        old = keys[count:]
+        gone = old + batch.bound(batch.gone)
+        self._run(statements.delete_media, gone)
+        self._run(statements.delete_references, gone)
+        self._found(statements.update_dialogs, [dialog + key for key, dialog in zip(old, dialogs[count:], strict=True)])
+        self._found(statements.update_sessions, [row + key for key, row in zip(old, values[count:], strict=True)])
+        self._insert(statements.insert_media, batch.media(places))
+        self._insert(
+            statements.insert_references,
+            [
+                (*self._bound(each.key), each.invite_time, each.target, packed_tags(each.tags))
+                for each in batch.references
+                if each.tags is not None
+            ],
         )
-        self._found(statements.update_sessions, [(*values, *key) for key, values, _ in updated])
-        media: list[tuple[Any, ...]] = []
-        references: list[tuple[Any, ...]] = []
-        for bound, _, row in everything:
-            if row.media:
-                end = None if row.session_end_time is None else text_of(row.session_end_time)
-                # StartTime is part of the key, so two rows of one medium and tick are one.
-                starts = dict.fromkeys((medium.media_id, text_of(grid(medium.start_time))) for medium in row.media)
-                media += [(*bound, *start, end) for start in starts]
-            if row.reference is not None:
-                target = row.reference
-                references.append((*bound, row.invite_time, call_key(target.call_id), packed_tags(target.tags)))
-        self._insert(statements.insert_media, media)
-        self._insert(statements.insert_references, references)
         self.effect.inserted += count
-        self.effect.updated += len(updated)
+        self.effect.updated += len(old)
 
-    def _bind(self, rows: list[list[Any]]) -> None:
-        """Put into rows of FIELD_COLUMNS' values the ids of look-ups and the texts of times."""
-        for table, places in _LOOKUP_PLACES.items():
-            text_of_value = _TEXT_OF_VALUE.get(table)
-            extra_of_value = _EXTRA_OF_VALUE.get(table)
-            wanted: dict[str, Any] = {}
-            for values in rows:
-                for place in places:
-                    value = values[place]
-                    if value is not None:
-                        if text_of_value is None or extra_of_value is None:
-                            wanted[value] = None
-                        else:
-                            values[place] = text = text_of_value(value)
-                            if text not in wanted:
-                                wanted[text] = extra_of_value(value)
-            if wanted:
-                ids = self._lookups.ids(self._connection, table, wanted)
-                self._ids.append((table, ids))
-                for values in rows:
-                    for place in places:
-                        if values[place] is not None:
-                            values[place] = ids[values[place]]
-        text_of = self._dialect.time_of
-        for values in rows:
-            for place in _TIMES:
-                if values[place] is not None:
-                    values[place] = text_of(values[place])
+    def _values(self, batch: Batch, rows: list[SessionDetails]) -> list[tuple[Any, ...]]:
+        """Rows as FIELD_COLUMNS are bound: with ids for what look-ups hold, and texts for times."""
+        columns, looked = batch.columns(rows)
+        for each in looked:
+            ids = self._lookups.ids(self._connection, each)
+            self._ids.append((each.table, ids))
+            id_of: Callable[[str | None], int | None] = ids.get  # type: ignore[assignment]
+            for place, texts in zip(each.places, each.texts, strict=True):
+                columns[place] = list(map(id_of, texts))
+        return list(zip(*columns, strict=True))
 
-    def _write_calls(
-        self, changes: Sequence[Change], keys: list[list[SessionKey]]
-    ) -> dict[bytes, tuple[StoredKey, ...]]:
+    def _write_calls(self, batch: Batch) -> dict[bytes, Sequence[StoredKey]]:
         # 6. A call is stored with the keys of its sessions; compare-and-set says that nobody was in between.
-        stored: dict[bytes, tuple[StoredKey, ...]] = {}
+        stored: dict[bytes, Sequence[StoredKey]] = {}
         inserted: list[tuple[Any, ...]] = []
         updated: list[tuple[Any, ...]] = []
-        text_of = self._dialect.time_of
-        for change, of_call in zip(changes, keys, strict=True):
-            stored[change.call_key] = stored_keys = tuple(
-                StoredKey((row.caller_tag, row.callee_tag), row.pairs, row.invite_time, key)
-                for (row, _), key in zip(change.rows, of_call, strict=True)
-            )
-            content = (
-                self.version,
-                text_of(change.first_time),
-                text_of(change.last_time),
-                change.facts,
-                packed_keys(stored_keys),
-            )
+        texts = batch.texts
+        version = self.version
+        for change, keys in batch.stored_keys():
+            stored[change.call_key] = keys
+            content = (version, texts[change.first_time], texts[change.last_time], change.facts, packed_keys(keys))
             if change.version is None:
                 inserted.append((change.call_key, *content))
             else:
@@ -248,21 +186,14 @@ class Transaction:
         self._found(self._statements.update_calls, updated)
         return stored
 
-    def _resolve(
-        self, changes: Sequence[Change], keys: list[list[SessionKey]], stored: dict[bytes, tuple[StoredKey, ...]]
-    ) -> None:
+    def _resolve(self, batch: Batch, stored: dict[bytes, Sequence[StoredKey]]) -> None:
         # 7. Those of this batch's sessions, and those whose target is a call of this batch.
-        references: dict[SessionKey, _Reference] = {}
-        for change, of_call in zip(changes, keys, strict=True):
-            for (row, _), key in zip(change.rows, of_call, strict=True):
-                if row.reference is not None:
-                    target = call_key(row.reference.call_id)
-                    references[key] = _Reference(key, row.invite_time, target, row.reference.tags)
+        references = {each.key: each for each in batch.references}
         for time, seq, invite_time, target, tags in select_many(
             self._connection, self._statements.read_references, stored
         ):
             key = SessionKey(self._dialect.micros_of(time), seq)
-            references[key] = _Reference(key, invite_time, bytes(target), unpacked_tags(tags))
+            references[key] = Reference(key, invite_time, bytes(target), unpacked_tags(tags))
         others = {reference.target for reference in references.values()} - stored.keys()
         for target, packed in select_many(self._connection, self._statements.read_keys, others):
             stored[bytes(target)] = unpacked_keys(packed) or ()
@@ -275,9 +206,9 @@ class Transaction:
         # A session that somebody deleted by hand may have left its reference: that isn't this batch's fault.
         self._run(self._statements.resolve, resolved)
 
-    def _delete(self, changes: Sequence[Change]) -> None:
+    def _delete(self, batch: Batch) -> None:
         # 8. Media and references of these are gone since step 5; references to them point elsewhere since step 7.
-        gone = [self._bound(key) for change in changes for key in change.gone]
+        gone = batch.bound(batch.gone)
         self._run(self._statements.delete_sessions, gone)
         self._run(self._statements.delete_dialogs, gone)
         self.effect.deleted += len(gone)
@@ -341,11 +272,9 @@ class Transaction:
             raise SinkConflict(f"{len(rows) - found} of {len(rows)} rows are no longer there: {what}")
 
 
-_NO_KEY: Final = SessionKey(0, 0)
-
-
-def _by_time_and_id(item: tuple[int, bytes, int, list[SessionKey], int]) -> tuple[int, bytes]:
-    return item[:2]
+def _signed(checksum: int) -> int:
+    """A checksum of 32 bits as the column holds it."""
+    return checksum - (checksum >> 31 << 32)
 
 
 def read_calls(connection: sa.Connection, statements: Statements, keys: Iterable[bytes]) -> dict[bytes, StoredCall]:
