@@ -131,14 +131,12 @@ class Anonymizer:
             (head + body).encode("latin-1", "replace"), message.time, self._position(message.position), self._tally,
             self._limits, source=self._place(message.source), destination=self._place(message.destination),
             transport=message.transport, cut=message.cut,
+            machine=self.names.host(message.machine) if message.machine else "",
+            pool=self.names.host(message.pool) if message.pool else "",
         )  # fmt: skip
         if isinstance(scanned, str):  # it was a message before, and every part that makes it one is kept
             raise TypeError(f"an anonymized message can't be read: {scanned}")
-        return msgspec.structs.replace(
-            scanned,
-            machine=self.names.host(message.machine) if message.machine else "",
-            pool=self.names.host(message.pool) if message.pool else "",
-        )
+        return scanned
 
     def selection(self, selection: Selection) -> Selection:
         """A selection by users and Call-ID as it finds the same sessions under their other names."""

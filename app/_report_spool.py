@@ -47,7 +47,7 @@ class ReportSpool:
             BEGIN;
             """
         )
-        self._pack = msgspec.msgpack.Encoder().encode
+        self._pack = msgspec.msgpack.Encoder(enc_hook=lambda message: message.plain()).encode
         self._unpack = msgspec.msgpack.Decoder(SipMessage).decode
         self._press = zstandard.ZstdCompressor(level=1).compress
         self._unpress = zstandard.ZstdDecompressor().decompress

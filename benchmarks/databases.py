@@ -83,7 +83,9 @@ def calls(count: int) -> list[Call]:
     made: list[SipMessage] = []
     for number in range(count):
         made += [
-            msgspec.structs.replace(message, time=message.time + number * 10_000, call_id=b"call%d@x.example" % number)
+            msgspec.structs.replace(
+                message.plain(), time=message.time + number * 10_000, call_id=b"call%d@x.example" % number
+            )
             for message in pattern
         ]
     return calls_of(made)

@@ -51,7 +51,7 @@ def send(bootstrap: str, topic: str, rate: int, folder: Path, stop: threading.Ev
         for number, message in enumerate(messages(folder)):
             if stop.is_set():
                 return
-            value, headers = encoded(msgspec.structs.replace(message, time=time.time_ns() // 1000), "raw")
+            value, headers = encoded(msgspec.structs.replace(message.plain(), time=time.time_ns() // 1000), "raw")
             producer.send(topic, message.call_id, value, headers, None)
             if number % 100 == 0:
                 producer.flush()

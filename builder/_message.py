@@ -134,6 +134,10 @@ class SipMessage(msgspec.Struct, frozen=True, gc=False):
         """The message's body: what Content-Length says, or what there is of it."""
         return self.raw[self.body_at :]
 
+    def plain(self) -> SipMessage:
+        """Itself: the native kernel's messages have this too, and give a `SipMessage`, whose fields can be replaced."""
+        return self
+
     def header(self, name: bytes) -> list[bytes]:
         """All values of any header, by its long lower-case name, unfolded and trimmed, in the order received."""
         if name in HEADERS:

@@ -4,7 +4,7 @@ from typing import Final
 
 from ._call import Slim
 from ._facts import Fact
-from ._message import SipMessage
+from ._message import Position, SipMessage
 from ._rules import Rules
 
 VERSION: Final[str]
@@ -30,3 +30,48 @@ class Call:
     def __bytes__(self) -> bytes: ...
     @staticmethod
     def from_bytes(data: bytes) -> Call: ...
+
+class Message:
+    """A `SipMessage` whose fields are made when they are asked for. It is equal to the `SipMessage` with the same."""
+
+    time: Final[int]
+    method: Final[str]
+    status: Final[int]
+    call_id: Final[bytes]
+    from_tag: Final[bytes]
+    to_tag: Final[bytes]
+    cseq: Final[int]
+    vias: Final[int]
+    headers: Final[dict[bytes, list[bytes]]]
+    raw: Final[bytes]
+    body_at: Final[int]
+    position: Final[Position]
+    source: Final[str]
+    destination: Final[str]
+    transport: Final[str]
+    cut: Final[bool]
+    machine: Final[str]
+    pool: Final[str]
+    start_line: Final[bytes]
+    body: Final[bytes]
+
+    def header(self, name: bytes) -> list[bytes]:
+        """All values of any header, as `SipMessage.header`."""
+
+    def plain(self) -> SipMessage:
+        """The same as a `SipMessage`."""
+
+def scan(
+    data: bytes,
+    time: int,
+    position: Position,
+    tally: object,
+    limits: object,
+    source: str = "",
+    destination: str = "",
+    transport: str = "",
+    cut: bool = False,
+    machine: str = "",
+    pool: str = "",
+) -> Message | str:
+    """`sipcdr.ingest.scan`: tally and limits are those of `sipcdr.ingest`."""

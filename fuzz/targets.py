@@ -128,7 +128,7 @@ def rows(data: bytes) -> None:
     calls: dict[bytes, Call] = {}
     for number, piece in enumerate(_pieces(data)):
         found = scan(piece, START + number * 1_000_000, _PLACE, Tally(), _LIMITS, A, B, "UDP")
-        if isinstance(found, SipMessage):
+        if not isinstance(found, str):
             calls.setdefault(found.call_id, Call(found.call_id)).add(found)
     for call in calls.values():
         derived = sessions(call)

@@ -15,7 +15,8 @@ from ._limits import Limits
 from ._listen import HepListener, ListenSettings
 from ._logs import LogMessage, LogOptions, LogReader, log_options
 from ._pyshark import SharkOptions
-from ._sip import is_start_line, scan
+from ._scan import scan
+from ._sip import is_start_line
 from ._tally import Problem, Refused, Tally
 from ._values import Form, HeaderNames, Poison, Record, Values
 

@@ -27,7 +27,7 @@ from ._log_rows import HomerLines, Table
 from ._log_sipstack import SipStack
 from ._log_time import Clock
 from ._log_uccapi import UccApi
-from ._sip import scan
+from ._scan import scan
 from ._source import STANDARD_INPUT
 
 if TYPE_CHECKING:
@@ -305,6 +305,8 @@ class LogReader:
             record.destination,
             record.transport,
             record.cut,
+            record.machine,
+            record.pool if record.machine else "",
         )
         if isinstance(message, str):
             if message == "not SIP":
@@ -312,8 +314,6 @@ class LogReader:
             else:
                 tally.refuse(self._source, self._line, message)
             return
-        if record.machine:
-            message = msgspec.structs.replace(message, machine=record.machine, pool=record.pool)
         tally.messages += 1
         found.append(LogMessage(message, offset))
 

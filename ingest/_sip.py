@@ -125,6 +125,8 @@ def scan(
     destination: str = "",
     transport: str = "",
     cut: bool = False,
+    machine: str = "",
+    pool: str = "",
 ) -> SipMessage | str:
     """The message that `data` begins with, or the reason why it can't be used.
 
@@ -232,6 +234,8 @@ def scan(
         destination,
         transport,
         cut,
+        machine,
+        pool,
     )
 
 

@@ -69,3 +69,23 @@ class Tally:
         self.counts["refused: " + reason] += 1
         if len(self.refused) < _REFUSED:
             self.refused.append(Refused(source, frame, reason))
+
+    def add(
+        self,
+        packets: int,
+        size: int,
+        messages: int,
+        counts: dict[str, int],
+        problems: list[tuple[str, int, int, str]],
+        problem_count: int,
+        refused: list[tuple[str, int, str]],
+    ) -> None:
+        """Take in what the native kernel noted: what `counts` has is counted, of the rest the first are kept."""
+        self.packets += packets
+        self.bytes += size
+        self.messages += messages
+        for reason, many in counts.items():
+            self.counts[reason] += many
+        self.problem_count += problem_count
+        self.problems += [Problem(*problem) for problem in problems[: _PROBLEMS - len(self.problems)]]
+        self.refused += [Refused(*one) for one in refused[: _REFUSED - len(self.refused)]]

@@ -19,7 +19,7 @@ from sipcdr.builder import Position, SipMessage
 from . import _hep
 from ._envelope import Envelope, Names, address, envelopes, moment, transport
 from ._limits import Limits
-from ._sip import scan
+from ._scan import scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

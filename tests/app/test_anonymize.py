@@ -142,7 +142,7 @@ def anonymized(text: str, body: str = "") -> str:
     """A message under other names, as text."""
     raw = text.replace("%d", str(len(body.replace("\n", "\r\n")))).replace("\n", "\r\n")
     message = scan((raw + body.replace("\n", "\r\n")).encode(), 0, Position("a.pcap", 1), Tally(), Limits())
-    assert isinstance(message, SipMessage), message
+    assert not isinstance(message, str), message
     return Anonymizer(KEY).message(message).raw.decode("latin-1").replace("\r\n", "\n")
 
 
@@ -248,7 +248,7 @@ def test_any_message_stays_a_message(value: bytes, body: bytes) -> None:
     for name in (b"Contact: ", b"Via: ", b"Reason: ", b"User-Agent: ", b"X-Other: "):
         head += name + clean + b"\r\n"
     message = scan(head + b"Content-Type: application/sdp\r\n\r\n" + body, 0, Position("a", 1), Tally(), Limits())
-    assert isinstance(message, SipMessage)
+    assert not isinstance(message, str)
     made = Anonymizer(KEY).message(message)
     assert (made.method, made.status, made.cseq) == (message.method, message.status, message.cseq)
     assert made.call_id == Anonymizer(KEY).call_id("x@y").encode()

@@ -28,7 +28,7 @@ INVITE, INFO, BYE, OPTIONS = messages("0  a>- INVITE 1\n1  a>b INFO 2 body=dtmf\
 def sent(like: SipMessage, call_id: str, offset: int, time: float, part: Part = PART) -> SipMessage:
     """A message of a call, at an offset and a second."""
     where = Position(part.source, offset, part.partition)
-    return msgspec.structs.replace(like, call_id=call_id.encode(), time=round(time * SECOND), position=where)
+    return msgspec.structs.replace(like.plain(), call_id=call_id.encode(), time=round(time * SECOND), position=where)
 
 
 def unwritten(*, together: bool = False, memory: int = 1 << 30) -> Unwritten:
@@ -168,7 +168,7 @@ def test_no_message_is_ever_before_a_position_and_unwritten(chance: random.Rando
                 step + chance.randrange(-50, 50), part,
             )  # fmt: skip
             # Each fact is told apart by its time.
-            message = msgspec.structs.replace(message, time=message.time + offsets[part] * 2 + (part == OTHER))
+            message = msgspec.structs.replace(message.plain(), time=message.time + offsets[part] * 2 + (part == OTHER))
             batch.append(message)
             if message.method != "OPTIONS":
                 facts[part, offsets[part]] = message.call_id + b" %d" % message.time

@@ -38,7 +38,7 @@ def all_messages() -> list[SipMessage]:
             headers = message.headers
             if b"replaces" in headers:
                 headers = headers | {b"replaces": [prefix + value for value in headers[b"replaces"]]}
-            found.append(msgspec.structs.replace(message, call_id=prefix + message.call_id, headers=headers))
+            found.append(msgspec.structs.replace(message.plain(), call_id=prefix + message.call_id, headers=headers))
     return found
 
 

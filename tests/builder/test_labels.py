@@ -167,7 +167,7 @@ def test_server_trace() -> None:
     """`server.trace`: the machine that a trace names wins over everything on the wire."""
     call = Call(call_id())
     first, *others = messages(invite(ROUTES))
-    call.add(msgspec.structs.replace(first, machine="FE9.x.example", pool="Pool9.x.example"))
+    call.add(msgspec.structs.replace(first.plain(), machine="FE9.x.example", pool="Pool9.x.example"))
     for message in others:
         call.add(message)
     (row,) = sessions(call)

@@ -43,7 +43,7 @@ def scanned(
 def good(data: bytes, *, cut: bool = False, limits: Limits | None = None) -> SipMessage:
     """The message, which must be one."""
     message, _ = scanned(data, cut=cut, limits=limits)
-    assert isinstance(message, SipMessage), message
+    assert not isinstance(message, str), message
     return message
 
 
@@ -239,7 +239,7 @@ LENGTHS = [
 def test_content_length(value: str | None, body: str, expected: bytes, count: str) -> None:
     """Content-Length too big, too small, negative, twice, absent (S173): a datagram has what it has."""
     message, tally = scanned(text({"Content-Length": value}, body))
-    assert isinstance(message, SipMessage)
+    assert not isinstance(message, str)
     assert message.body == expected
     assert tally.counts == ({count: 1} if count else {})
 
@@ -267,21 +267,21 @@ def test_odd_bytes_are_kept() -> None:
 def test_limits() -> None:
     """What goes beyond a limit is cut and named, and the rest is kept."""
     message, tally = scanned(text(dict.fromkeys(map(str, range(100_000)), "y")), limits=Limits(message=1 << 30))
-    assert isinstance(message, SipMessage)
+    assert not isinstance(message, str)
     assert reasons(tally) == ["more than 256 headers"]
 
     message, tally = scanned(text({"User-Agent": "u" * 9000, "Supported": "s" * 8192}))
-    assert isinstance(message, SipMessage)
+    assert not isinstance(message, str)
     assert [len(message.headers[name][0]) for name in (b"user-agent", b"supported")] == [8192, 8192]
     assert reasons(tally) == ["header value longer than 8192 bytes"]
 
     message, tally = scanned(text({"Content-Length": None}, "x" * 70_000))
-    assert isinstance(message, SipMessage)
+    assert not isinstance(message, str)
     assert (len(message.raw), message.cut) == (65_536, True)
     assert reasons(tally) == ["message longer than 65536 bytes"]
 
     message, tally = scanned(text({"Subject": "x\r\n " * 40_000}))
-    assert isinstance(message, SipMessage)
+    assert not isinstance(message, str)
     assert (len(message.raw) <= 65_536, message.cut, message.body) == (True, True, b"")
     assert tally.counts["limit: message longer than 65536 bytes"] == 1
 
@@ -310,6 +310,6 @@ def test_damage_raises_nothing(data: st.DataObject) -> None:
     dropped = data.draw(st.integers(0, 30))
     cut = data.draw(st.booleans())
     message, _ = scanned(whole[:at] + piece + whole[at + dropped :], cut=cut)
-    if isinstance(message, SipMessage):
+    if not isinstance(message, str):
         assert 0 <= message.body_at <= len(message.raw)
         assert message.header(b"from") == message.headers[b"from"]

@@ -109,6 +109,14 @@ pub const COMPACT: [(u8, &str); 20] = [
 
 /// The place of a header in `HEADERS`; for constants.
 pub const fn header(name: &str) -> HeaderName {
+    match kept(name) {
+        Some(place) => place,
+        None => panic!("not a header that the scan keeps"),
+    }
+}
+
+/// The place of a name in `HEADERS`, if it is there.
+pub const fn kept(name: &str) -> Option<HeaderName> {
     let wanted = name.as_bytes();
     let mut at = 0;
     while at < HEADERS.len() {
@@ -119,12 +127,12 @@ pub const fn header(name: &str) -> HeaderName {
                 same += 1;
             }
             if same == known.len() {
-                return at as HeaderName;
+                return Some(at as HeaderName);
             }
         }
         at += 1;
     }
-    panic!("not a header that the scan keeps")
+    None
 }
 
 /// A header's value: a part of the message's bytes, or what unfolding or a limit made of it.
@@ -237,5 +245,5 @@ fn is_header(key: &[u8], name: &[u8]) -> bool {
         [letter] => COMPACT.iter().find(|(compact, _)| *compact == letter.to_ascii_lowercase()),
         _ => None,
     };
-    long.map_or(key, |(_, long)| long.as_bytes()).eq_ignore_ascii_case(name)
+    long.map_or(key, |(_, long)| long.as_bytes()).to_ascii_lowercase() == name
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use memchr::{memchr, memchr_iter, memrchr};
 
 use crate::limits::Limits;
-use crate::message::{HEADERS, HeaderName, METHODS, Message, Method, Position, Value, header};
+use crate::message::{COMPACT, HEADERS, HeaderName, METHODS, Message, Method, Position, Value, header, kept};
 use crate::tally::Tally;
 
 /// 1753-01-01 in microseconds: before it and after `LATEST` no database column takes a time.
@@ -71,29 +71,27 @@ const BY_LENGTH: [[HeaderName; 8]; LONGEST + 1] = {
     table
 };
 
-/// Compact forms of the names in `HEADERS` (RFC 3261 section 7.3.3 and the IANA registry), by letter.
-fn compact(letter: u8) -> Option<HeaderName> {
-    Some(match letter.to_ascii_lowercase() {
-        b'b' => const { header("referred-by") },
-        b'c' => const { header("content-type") },
-        b'e' => CONTENT_ENCODING,
-        b'f' => FROM,
-        b'i' => CALL_ID,
-        b'k' => const { header("supported") },
-        b'l' => CONTENT_LENGTH,
-        b'm' => const { header("contact") },
-        b't' => TO,
-        b'v' => VIA,
-        b'x' => const { header("session-expires") },
-        _ => return None,
-    })
-}
+/// The names in `HEADERS` that a letter stands for; 255 for none.
+const BY_LETTER: [HeaderName; 256] = {
+    let mut table = [255; 256];
+    let mut at = 0;
+    while at < COMPACT.len() {
+        let (letter, name) = COMPACT[at];
+        if let Some(place) = kept(name) {
+            table[letter as usize] = place;
+            table[letter.to_ascii_uppercase() as usize] = place;
+        }
+        at += 1;
+    }
+    table
+};
 
 /// The header that is spelled so, if a rule reads it.
 fn name_of(spelled: &[u8]) -> Option<HeaderName> {
     let name = trim(spelled);
     if let [letter] = name {
-        return compact(*letter);
+        let place = BY_LETTER[usize::from(*letter)];
+        return (place != 255).then_some(place);
     }
     let first = name.first()?.to_ascii_lowercase();
     for &place in BY_LENGTH.get(name.len())? {

@@ -1,6 +1,9 @@
 //! `sipcdr.builder._native`: the kernel as Python sees it. `builder/_native.pyi` says what each name means.
 
 mod call;
+pub mod message;
+pub mod scan;
+pub mod tally;
 
 use pyo3::prelude::*;
 
@@ -8,6 +11,10 @@ use pyo3::prelude::*;
 mod _native {
     #[pymodule_export]
     use super::call::Call;
+    #[pymodule_export]
+    use super::message::Message;
+    #[pymodule_export]
+    use super::scan::scan;
     #[pymodule_export]
     const VERSION: &str = env!("CARGO_PKG_VERSION");
 }
