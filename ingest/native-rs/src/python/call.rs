@@ -58,6 +58,10 @@ impl Call {
             Some(header) => header.to_cow()?.to_lowercase(),
             None => String::new(),
         };
+        if let Ok(message) = message.cast::<super::message::Message>() {
+            let message = &message.get().0;
+            return SCRATCH.with_borrow_mut(|scratch| Ok(self.0.add(message, header.as_bytes(), scratch)?));
+        }
         let Some(message) = plain(message)? else { return Ok(0) };
         SCRATCH.with_borrow_mut(|scratch| Ok(self.0.add(&message, header.as_bytes(), scratch)?))
     }
