@@ -4,23 +4,37 @@
 //! that it is the twin of, and differential tests hold the two equal. Everything but `python` is plain Rust that knows
 //! nothing of Python, so that it can be fuzzed alone.
 
+pub mod agents;
 pub mod body;
 pub mod call;
+pub mod columns;
 pub mod counts;
+pub mod dialogs;
 pub mod dissect;
 pub mod fact;
+pub mod fields;
 pub mod fragments;
 pub mod framing;
+pub mod groups;
+pub mod ignore;
+pub mod labels;
 pub mod limits;
+pub mod media;
 pub mod message;
 pub mod msgpack;
 pub mod ordered;
 pub mod pack;
 pub mod packet;
+pub mod parties;
+pub mod row;
+pub mod rules;
 pub mod scan;
 pub mod sctp;
+pub mod sessions;
+pub mod state;
 pub mod streams;
 pub mod syntax;
+pub mod table;
 pub mod tally;
 pub mod tcp;
 pub mod text;

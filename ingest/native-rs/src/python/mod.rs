@@ -4,6 +4,7 @@ mod call;
 pub mod message;
 pub mod scan;
 pub mod tally;
+mod sessions;
 
 use pyo3::prelude::*;
 
@@ -15,6 +16,8 @@ mod _native {
     use super::message::Message;
     #[pymodule_export]
     use super::scan::scan;
+    #[pymodule_export]
+    use super::sessions::sessions;
     #[pymodule_export]
     const VERSION: &str = env!("CARGO_PKG_VERSION");
 }
