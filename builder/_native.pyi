@@ -1,10 +1,12 @@
 """The native kernel: `ingest/native-rs`. Each name does exactly what the Python that it is the twin of does."""
 
+from collections import Counter
 from typing import Final
 
 from ._call import Slim
 from ._facts import Fact
 from ._message import Position, SipMessage
+from ._row import SessionDetails
 from ._rules import Rules
 
 VERSION: Final[str]
@@ -75,3 +77,9 @@ def scan(
     pool: str = "",
 ) -> Message | str:
     """`sipcdr.ingest.scan`: tally and limits are those of `sipcdr.ingest`."""
+
+def sessions(call: Call, rules: Rules, counts: Counter[str]) -> list[SessionDetails] | None:
+    """Twin of `_sessions.sessions`. None, with nothing counted: the Python must say.
+
+    So it is where a fact isn't as `fact_of` packs it, or the rules aren't of their types.
+    """

@@ -24,6 +24,7 @@ from ._columns import (
 from ._dialogs import Session, Shape, over
 from ._groups import generations
 from ._ignore import ignored
+from ._kernel import native
 from ._labels import CONTENT_TYPE, CORRELATION_ID, REPLACES, SERVER, endpoint_id, pair_of
 from ._media import media_of
 from ._parties import (
@@ -61,6 +62,12 @@ def sessions(call: Call, rules: Rules = _RULES, counts: Counter[str] | None = No
     that no message opens.
     """
     counts = Counter() if counts is None else counts
+    rows = native.sessions(call, rules, counts) if native is not None and isinstance(call, native.Call) else None
+    return python_sessions(call, rules, counts) if rows is None else rows
+
+
+def python_sessions(call: Call, rules: Rules, counts: Counter[str]) -> list[SessionDetails]:
+    """What `sessions` gives, by this Python, which defines it."""
     rows: list[SessionDetails] = []
     found = rows_of(call, rules, counts)
     for row, external_id in found:

@@ -3,8 +3,8 @@
 mod call;
 pub mod message;
 pub mod scan;
-pub mod tally;
 mod sessions;
+pub mod tally;
 
 use pyo3::prelude::*;
 
