@@ -99,7 +99,7 @@ class Call:
         """The union of two sets of one Call-ID, as a new call."""
         if other.call_id != self.call_id:
             raise ValueError("only calls of one Call-ID can be joined")
-        joined = Call(self.call_id)
+        joined = type(self)(self.call_id)
         joined._facts = self._facts + other._facts
         joined._slims = self._slims + other._slims
         joined._capped = self._capped | other._capped

@@ -6,9 +6,14 @@ import importlib.util
 import os
 import shutil
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+
+from sipcdr.builder import native
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 
 def program(name: str) -> str:
@@ -26,6 +31,13 @@ def as_root() -> None:
     """Have root's rights, or do as for a program that is missing."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         missing("it takes root's rights")
+
+
+def kernel() -> ModuleType:
+    """The native kernel, to be held to its Python; without it, or where Python is asked for, the test is skipped."""
+    if native is None and os.environ.get("SIPCDR_KERNEL") == "python":
+        pytest.skip("SIPCDR_KERNEL is python")
+    return native or missing("the native kernel isn't built")
 
 
 def folder(variable: str) -> Path:
