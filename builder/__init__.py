@@ -3,7 +3,8 @@
 >>> from sipcdr.builder import Correlator, sessions
 """
 
-from ._call import Call, call_key
+from ._call import call_key
+from ._calls import Call
 from ._correlator import Correlator
 from ._errors import BuilderError, CallDamaged
 from ._explained import Anomaly, Derived, Ending, Explained, Lost, Part, Seen

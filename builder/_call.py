@@ -14,7 +14,6 @@ from msgspec import Meta
 
 from ._errors import CallDamaged
 from ._facts import ACK, INVITE, MESSAGE, UNREADABLE, Fact, Number, Status, Time, countable, details_of, fact_of
-from ._kernel import native
 from ._rules import Rules
 from ._users import stored_uri_of
 
@@ -99,7 +98,7 @@ class Call:
         """The union of two sets of one Call-ID, as a new call."""
         if other.call_id != self.call_id:
             raise ValueError("only calls of one Call-ID can be joined")
-        joined = type(self)(self.call_id)
+        joined = Call(self.call_id)
         joined._facts = self._facts + other._facts
         joined._slims = self._slims + other._slims
         joined._capped = self._capped | other._capped
@@ -226,8 +225,3 @@ def _slims_of(facts: Iterable[Fact]) -> list[Slim]:
                 )
             )
     return slims
-
-
-PythonCall = Call
-if native is not None and not TYPE_CHECKING:
-    Call = native.Call

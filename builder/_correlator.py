@@ -10,7 +10,7 @@ import heapq
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Final
 
-from ._call import Call
+from ._calls import Call
 from ._rules import Rules
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sipcdr.builder import HEADERS, CallDamaged, Position, Rules, SipMessage
-from sipcdr.builder._call import PythonCall
+from sipcdr.builder._call import Call
 from sipcdr.builder._facts import METHODS
 from tests.scenarios.every import SCENARIOS
 from tests.tools import kernel
@@ -119,15 +119,15 @@ SEEDS = st.integers(0, 1 << 32)
 RULES = [Rules(), *(Rules(correlation_header=name) for name in ("X-ID", "Session-ID", "content-length"))]
 
 
-def both(messages: Iterable[SipMessage], rules: Rules | None = None) -> tuple[PythonCall, Any]:
+def both(messages: Iterable[SipMessage], rules: Rules | None = None) -> tuple[Call, Any]:
     """The messages in a call of either kind; each says the same size."""
-    python, native = PythonCall(b"1"), kernel().Call(b"1")
+    python, native = Call(b"1"), kernel().Call(b"1")
     for message in messages:
         assert python.add(message, rules or Rules()) == native.add(message, rules or Rules())
     return python, native
 
 
-def assert_same(python: PythonCall, native: Any) -> None:
+def assert_same(python: Call, native: Any) -> None:
     """Two calls are one to whoever looks."""
     assert bytes(native) == bytes(python)
     assert native.facts == python.facts
@@ -156,7 +156,7 @@ def test_scenarios(scenario: Scenario) -> None:
         python, native = both(message for message in messages if message.call_id == call_id)
         assert_same(python, native)
         assert_same(python, kernel().Call.from_bytes(bytes(python)).join(kernel().Call(b"1")))
-        assert_same(PythonCall.from_bytes(bytes(native)), native)
+        assert_same(Call.from_bytes(bytes(native)), native)
 
 
 @given(SEEDS)
@@ -165,8 +165,8 @@ def test_joins(seed: int) -> None:
     random = Random(seed)
     messages = [any_message(random) for _ in range(random.randint(0, 9))]
     whole, _ = both(messages)
-    parts: list[tuple[PythonCall, Any]] = [both(part) for part in (messages[::2], messages[1::2], messages[:3])]
-    python, native = PythonCall(b"1"), kernel().Call(b"1")
+    parts: list[tuple[Call, Any]] = [both(part) for part in (messages[::2], messages[1::2], messages[:3])]
+    python, native = Call(b"1"), kernel().Call(b"1")
     for python_part, native_part in random.sample(parts, 3):
         python, native = python.join(python_part), native.join(native_part)
         assert_same(python, native)
@@ -204,7 +204,7 @@ def test_bounds(method: str, statuses: tuple[int, ...], many: int, *, equal_tags
     python.add(flood[5])
     native.add(flood[5])
     assert_same(python, native)
-    assert_same(PythonCall.from_bytes(bytes(python)), kernel().Call.from_bytes(bytes(python)))
+    assert_same(Call.from_bytes(bytes(python)), kernel().Call.from_bytes(bytes(python)))
 
 
 def outcome(of: Any, data: bytes) -> bytes | None:
@@ -250,7 +250,7 @@ SLIMS = st.tuples(
 def test_bytes_that_nobody_packed(value: Any, more: bytes) -> None:
     """What one refuses the other refuses, and what one reads the other reads as the same."""
     data = msgspec.msgpack.encode(value) + more
-    assert outcome(kernel().Call, data) == outcome(PythonCall, data)
+    assert outcome(kernel().Call, data) == outcome(Call, data)
 
 
 @settings(max_examples=100)
@@ -264,14 +264,14 @@ def test_damaged_bytes(seed: int) -> None:
         for _ in range(random.randint(0, 3)):
             damaged[random.randrange(len(damaged))] = random.choice([0, 1, 0x90, 0xC4, 0xDC, random.randint(0, 255)])
         data = bytes(damaged[: random.choice([len(damaged), random.randint(0, len(damaged))])])
-        assert outcome(kernel().Call, data) == outcome(PythonCall, data)
+        assert outcome(kernel().Call, data) == outcome(Call, data)
 
 
 def test_reasons() -> None:
     """Damaged bytes are refused in the same words where they are the same."""
     for data in (b"", b"\xc1", b"\x80", b"\x95\x02\xc4\x01x\x00\x90\x90", b"\x95\x01\xc4\x01x\x00\x90\x90\x90"):
         reasons = []
-        for of in (PythonCall, kernel().Call):
+        for of in (Call, kernel().Call):
             with pytest.raises(CallDamaged) as refused:
                 of.from_bytes(data)
             reasons.append(str(refused.value).partition(" (byte")[0])
