@@ -90,7 +90,7 @@ Exit status: 0 all was read; 1 some input was damaged or could not be read; 2 us
               help="A rule of tshark -d: tls.port==5071,sip. Read by tshark.")  # fmt: skip
 @click.option("--display-filter", metavar="F", help="Only frames that this filter passes. Read by tshark.")
 @click.option("--esp-null", is_flag=True, help="Look into ESP for packets that aren't encrypted.")
-@click.option("--follow", is_flag=True, help="Read on as the files grow, until Ctrl-C or until they are gone.")
+@click.option("--follow", is_flag=True, help="Read on as files grow, until Ctrl-C or they are gone.")
 @takes_logs
 @click.option("--since", type=Time(), metavar="T", help="Read messages from this time on (ISO 8601 or epoch).")
 @click.option("--until", type=Time(), metavar="T", help="Read messages before this time.")
@@ -102,6 +102,8 @@ Exit status: 0 all was read; 1 some input was damaged or could not be read; 2 us
               help="Sessions with messages in it, failed ones first: 2000.")  # fmt: skip
 @click.option("--anonymize", is_flag=True,
               help="Other users, numbers, addresses in all that comes out.")  # fmt: skip
+@click.option("--jobs", type=click.IntRange(1, 64), metavar="N", default=1,
+              help="Read by N processes, each a part of the calls.")  # fmt: skip
 @click.option("--quiet", is_flag=True, help="Print errors only, and sessions only with --format.")
 @click.option("--no-ddl", is_flag=True, help="Don't make or upgrade the tables.")
 @click.pass_context
@@ -135,6 +137,9 @@ def replay(
             raise click.UsageError(
                 f"--{option.replace('_', '-')} is for --reader python, without options of tshark", ctx
             )
+    for option in ("follow", "report"):
+        if chosen["jobs"] > 1 and chosen[option]:
+            raise click.UsageError(f"--{option} is for a single process, without --jobs", ctx)
     if chosen["anonymize"] and ctx.get_parameter_source("url") is click.core.ParameterSource.DEFAULT:
         url = "none"  # the usual database holds calls under their own names
     form = form or ("nothing" if quiet else "table")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import signal
 import sqlite3
 import sys
 from collections import deque
 from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import click
@@ -20,7 +22,9 @@ from sipcdr.sinks import Sink, SinkAddress, SinkError, without_secrets
 
 from ._collector import collect_seldom
 from ._figures import Figures
+from ._jobs import JobEnded, Jobs, Work
 from ._progress import progress_bar
+from ._reading import HOLD, HOLD_ALONE, due_calls
 from ._records import csv_lines, json_lines
 from ._replay import REFUSED_CALLS, replay_alone, replay_into, stored
 from ._select import Selection, address
@@ -29,9 +33,9 @@ from ._status import ALL_READ, INTERRUPTED, NOT_ALL_READ, REFUSED, USAGE, say
 from ._table import table_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from sipcdr.builder import SipMessage
+    from sipcdr.builder import Call, SipMessage
     from sipcdr.ingest import LogOptions
 
     from ._anonymize import Anonymizer
@@ -60,6 +64,7 @@ def run_replay(
     report: str | None,
     report_details: int,
     anonymize: bool,
+    jobs: int,
     logs: LogOptions,
 ) -> int:
     """Replay captures and print their sessions as `form` says: table, json, csv, nothing. Returns the exit status."""
@@ -71,22 +76,33 @@ def run_replay(
         callee=None if callee is None else address(callee),
         call_id=call_id,
     )
-    names = None
+    key = names = None
     if anonymize:
         from ._anonymize import Anonymizer
 
-        names = Anonymizer()
+        key = secrets.token_bytes(32)
+        names = Anonymizer(key)
         selection = names.selection(selection)
     figures = Figures(Tally())
     shark = SharkOptions(keylog=keylog or "", decode_as=decode_as, display_filter=display_filter or "")
     try:
+        # With several processes each has inputs of its own, which count.
         inputs = Inputs(
-            paths, tally=figures.tally, reader=reader, shark=shark, esp_null=esp_null, follow=follow, logs=logs
-        )
+            paths, tally=figures.tally if jobs == 1 else Tally(), reader=reader, shark=shark, esp_null=esp_null,
+            follow=follow, logs=logs,
+        )  # fmt: skip
     except ReaderUnavailable as error:
         say(str(error))
         return USAGE
     with ExitStack() as stack:
+        readers = None
+        if jobs > 1:
+            for name in inputs.files:
+                if not Path(name).is_file():
+                    say(f"--jobs is for files: what {name} gives can't be read twice")
+                    return USAGE
+            work = Work(paths, reader, shark, esp_null, logs, selection, key)
+            readers = stack.enter_context(Jobs(work, jobs, inputs.total_bytes))
         if follow:
             stack.enter_context(_until_interrupted(inputs))
         page = None
@@ -99,7 +115,7 @@ def run_replay(
                 say(f"--report {report}: {error.strerror}")
                 return USAGE
             figures.on_due = page.due
-        status = _replay(_Run(inputs, selection, figures, names, page), url, ddl=ddl, form=form, quiet=quiet)
+        status = _replay(_Run(inputs, readers, selection, figures, names, page), url, ddl=ddl, form=form, quiet=quiet)
         if page is not None and status in (ALL_READ, NOT_ALL_READ):
             known = f"{len(paths)} captures" if anonymize else ", ".join(paths[:3]) + (", …" if len(paths) > 3 else "")
             try:
@@ -148,13 +164,24 @@ def _until_interrupted(inputs: Inputs) -> Iterator[None]:
 
 
 class _Run(NamedTuple):
-    """What one replay works on. names: gives others where messages are anonymized. page: the report, if one is made."""
+    """What one replay works on.
+
+    readers: the processes that read, if there are several. names: gives others where messages are anonymized. page: the
+    report, if one is made.
+    """
 
     inputs: Inputs
+    readers: Jobs | None
     selection: Selection
     figures: Figures
     names: Anonymizer | None
     page: Report | None
+
+    def due_calls(self, hold: int, tick: Callable[[], None]) -> Iterable[list[Call]]:
+        """Read everything, and give the calls that are due in batches."""
+        if self.readers is not None:
+            return self.readers.due_calls(self.figures, hold=hold, tick=tick)
+        return due_calls(self.batches(), self.selection, self.figures, hold=hold, tick=tick)
 
     def batches(self) -> Iterable[list[SipMessage]]:
         """The messages read, as far as they are chosen, under other names if these are wanted."""
@@ -180,16 +207,19 @@ class _Run(NamedTuple):
 
 
 def _replay(run: _Run, url: str, *, ddl: bool, form: str, quiet: bool) -> int:
-    inputs, selection, figures = run.inputs, run.selection, run.figures
+    inputs, selection, figures = run.readers or run.inputs, run.selection, run.figures
     try:
         if url == "none":
             # Sessions are printed while the bar would run: on one terminal they would be in each other's way.
             with progress_bar(inputs, figures, wanted=not quiet and not sys.stdout.isatty()) as tick:
-                return run.print(replay_alone(run.batches(), selection, figures, tick=tick), form)
+                return run.print(replay_alone(run.due_calls(HOLD_ALONE, tick), selection, figures), form)
         return _into_database(run, url, ddl, form=form, quiet=quiet)
     except KeyboardInterrupt:
         say("interrupted" + _committed(url, figures))
         return INTERRUPTED
+    except JobEnded as error:
+        say(str(error) + _committed(url, figures))
+        return NOT_ALL_READ
     except sqlite3.Error as error:
         say(f"the temporary file (TMPDIR says where): {error}" + _committed(url, figures))
         return REFUSED
@@ -199,8 +229,8 @@ def _into_database(run: _Run, url: str, ddl: bool, *, form: str, quiet: bool) ->
     selection, figures = run.selection, run.figures
     try:
         with closing(Sink.open(url, ddl=ddl)) as sink, Spool() as spool:
-            with progress_bar(run.inputs, figures, wanted=not quiet) as tick:
-                replay_into(sink, run.batches(), selection, figures, spool, tick=tick)
+            with progress_bar(run.readers or run.inputs, figures, wanted=not quiet) as tick:
+                replay_into(sink, run.due_calls(HOLD, tick), selection, figures, spool, tick=tick)
             if form == "nothing" and run.page is None:
                 return ALL_READ
             return run.print(stored(sink, selection, spool), form)

@@ -17,9 +17,10 @@ from sipcdr.sinks import Sink, SinkAddress, SinkError, check, current, ddl, upgr
 from ._config import ConfigError, database_url, load, rules_of
 from ._load import refused_calls
 from ._progress import counting_bar
+from ._reading import BATCH_BYTES, BATCH_CALLS
 from ._records import visible
 from ._rederive import Changes, patiently, rederive
-from ._replay import BATCH_BYTES, BATCH_CALLS, REFUSED_CALLS
+from ._replay import REFUSED_CALLS
 from ._status import ALL_READ, INTERRUPTED, NOT_ALL_READ, REFUSED, USAGE, say
 from ._write import Damaged, Outcome, Refusals, write_calls
 

@@ -20,6 +20,7 @@ from sipcdr.sinks import TIME_COLUMNS, Sink, SinkAddress, SinkError, without_sec
 from ._explanations import MEDIA
 from ._figures import Figures
 from ._mask import harmless
+from ._reading import HOLD, due_calls
 from ._records import iso, json_lines, text
 from ._replay import replay_into
 from ._select import Selection
@@ -98,7 +99,8 @@ def _replayed(sides: _Sides, side: int, paths: Sequence[str], logs: LogOptions) 
         url = f"sqlite:///{Path(folder) / 'replay.db'}"
         with closing(Sink.open(url)) as sink, Spool() as spool:
             inputs = Inputs(paths, tally=figures.tally, logs=logs)
-            replay_into(sink, inputs, Selection(), figures, spool, tick=lambda: None)
+            due = due_calls(inputs, Selection(), figures, hold=HOLD, tick=lambda: None)
+            replay_into(sink, due, Selection(), figures, spool, tick=lambda: None)
             sides.add(side, sink.walk())
     for line in figures.problems():
         say(line)

@@ -7,53 +7,39 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from ._codes import NAMES
+from ._reading import Reading
 from ._records import visible
 from ._write import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from sipcdr.builder import Call, SipMessage
+    from sipcdr.builder import Call
     from sipcdr.ingest import Tally
 
     from ._records import Record
 
-METHODS: Final = frozenset(
-    {"INVITE", "ACK", "BYE", "CANCEL", "PRACK", "UPDATE", "INFO", "MESSAGE", "REGISTER", "OPTIONS"}
-    | {"SUBSCRIBE", "NOTIFY", "REFER", "PUBLISH", "SERVICE"}
-)
-"""Methods that are counted by name."""
 _SAMPLE: Final = 20
 _REFUSED: Final = 5
 
 
-class Figures:
+class Figures(Reading):
     """Counts of one run.
 
-    tally: what the readers count. requests, responses: messages by method. outcome: what was written, or shown where
-    there is no database, and what the derivation found odd. codes: sessions shown by response code. on_due: gets each
-    batch of calls, too.
+    outcome: what was written, or shown where there is no database, and what the derivation found odd. codes: sessions
+    shown by response code. on_due: gets each batch of calls, too.
     """
 
     def __init__(self, tally: Tally) -> None:
-        self.tally = tally
-        self.requests: Counter[str] = Counter()
-        self.responses: Counter[str] = Counter()
+        super().__init__(tally)
         self.codes: Counter[int | None] = Counter()
         self.outcome = Outcome()
         self.on_due: Callable[[list[Call]], None] | None = None
         self._began = time.monotonic()
 
-    def messages(self, batch: Iterable[SipMessage]) -> None:
-        """Count messages by method."""
-        seen = Counter((message.method, message.status > 0) for message in batch)
-        for (method, is_response), number in seen.items():
-            name = method if method in METHODS else "other methods"
-            (self.responses if is_response else self.requests)[name] += number
-
     def due(self, calls: list[Call]) -> list[Call]:
-        """Pass a batch of calls on, counting those with more facts than a call keeps."""
-        self.outcome.counts["calls with more messages than are kept"] += sum(1 for call in calls if call.capped)
+        """Pass a batch of calls on, counted."""
+        super().due(calls)
         if self.on_due is not None:
             self.on_due(calls)
         return calls
@@ -105,7 +91,7 @@ class Figures:
 
     def notes(self) -> Iterator[str]:
         """What was skipped or odd, a line a reason."""
-        odd = self.tally.counts + self.outcome.counts
+        odd = self.tally.counts + self.odd + self.outcome.counts
         if self.outcome.frozen:
             odd["calls whose stored facts were purged, left as they are"] = self.outcome.frozen
         for reason, count in sorted(odd.items()):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily
 
-from ._figures import METHODS
+from ._reading import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

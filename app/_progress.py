@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from sipcdr.ingest import Inputs
 
     from ._figures import Figures
+    from ._jobs import Jobs
 
 _SECONDS: Final = 0.1
 
 
 @contextmanager
-def progress_bar(inputs: Inputs, figures: Figures, *, wanted: bool) -> Iterator[Callable[[], None]]:
+def progress_bar(inputs: Inputs | Jobs, figures: Figures, *, wanted: bool) -> Iterator[Callable[[], None]]:
     """Show a bar while the context lasts; what is given is to be called now and then."""
     console = Console(stderr=True)
     if not wanted or not console.is_terminal:

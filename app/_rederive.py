@@ -26,7 +26,7 @@ from sipcdr.sinks import (
     session_of,
 )
 
-from ._replay import BATCH_BYTES, BATCH_CALLS
+from ._reading import BATCH_BYTES, BATCH_CALLS
 from ._write import REPLAY, Damaged, Outcome, Refusals, Retry, match, stored_bytes, write_calls
 
 if TYPE_CHECKING:

@@ -1,24 +1,24 @@
-"""Replay: captures through the correlator into a database, or straight into records.
+"""Replay: calls that are due into a database, or straight into records.
 
 What is written is decided by what was read, never by when; so batches may be cut anywhere.
 """
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sipcdr.builder import Call, Correlator, Rules, sessions
+from sipcdr.builder import Rules, sessions
 from sipcdr.sinks import session_of
 
+from ._reading import BATCH_BYTES, BATCH_CALLS
 from ._records import record_of
 from ._write import Refusals, write_calls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from sipcdr.builder import SipMessage
+    from sipcdr.builder import Call
     from sipcdr.sinks import Sink
 
     from ._figures import Figures
@@ -26,67 +26,14 @@ if TYPE_CHECKING:
     from ._select import Selection
     from ._spool import Spool
 
-HOLD: Final = 3_600_000_000
-"""Event time after which a call is written though it goes on: an hour, in microseconds."""
-HOLD_ALONE: Final = 24 * HOLD
-"""The same without a database, where a call that has left memory can't be joined with what comes later."""
-MEMORY: Final = 64 * 1024 * 1024
-"""Bytes of facts in memory."""
 REFUSED_CALLS: Final = "sipcdr-refused.jsonl"
 """The file, in the current folder, of calls that a database refused; made with the first."""
-BATCH_CALLS: Final = 4000
-"""Calls of a transaction."""
-BATCH_BYTES: Final = 16 * 1024 * 1024
-"""Bytes of facts of a transaction."""
 
 
-def due_calls(
-    inputs: Iterable[list[SipMessage]],
-    selection: Selection,
-    figures: Figures,
-    *,
-    hold: int,
-    tick: Callable[[], None],
-) -> Iterator[list[Call]]:
-    """Read everything, and give the calls that are due in batches. A Call-ID may come again, also in one batch."""
-    correlator = Correlator(Rules(), hold=hold, memory=MEMORY)
-    waiting: list[Call] = []
-    size = 0
-    for batch in inputs:
-        if not batch:
-            # Nothing comes now from files that are followed: here time goes on by the clock.
-            waiting += correlator.advance(max(correlator.watermark, time.time_ns() // 1000))
-            if waiting:
-                yield figures.due(waiting)
-                waiting, size = [], 0
-            tick()
-            continue
-        chosen = selection.messages(batch)
-        figures.messages(chosen)
-        correlator.receive(chosen)
-        deadline = correlator.next_deadline()
-        if deadline is not None and deadline <= correlator.watermark:
-            before = correlator.memory_used
-            waiting += correlator.advance(correlator.watermark)
-            size += before - correlator.memory_used
-            if len(waiting) >= BATCH_CALLS or size >= BATCH_BYTES:
-                yield figures.due(waiting)
-                waiting, size = [], 0
-        tick()
-    waiting += correlator.finish()
-    counts = figures.outcome.counts
-    counts["calls written early, as memory was full"] += correlator.counts["early"]
-    counts["responses with a status outside 100 to 699"] += correlator.counts["status"]
-    for at in range(0, len(waiting), BATCH_CALLS):
-        yield figures.due(waiting[at : at + BATCH_CALLS])
-
-
-def replay_alone(
-    inputs: Iterable[list[SipMessage]], selection: Selection, figures: Figures, *, tick: Callable[[], None]
-) -> Iterator[Record]:
+def replay_alone(due: Iterable[list[Call]], selection: Selection, figures: Figures) -> Iterator[Record]:
     """Replay without a database: records of sessions as their calls leave memory."""
     rules = Rules()
-    for calls in due_calls(inputs, selection, figures, hold=HOLD_ALONE, tick=tick):
+    for calls in due:
         for call in calls:
             for session in sessions(call, rules, figures.outcome.counts):
                 record = record_of(session_of(session))
@@ -97,7 +44,7 @@ def replay_alone(
 
 def replay_into(
     sink: Sink,
-    inputs: Iterable[list[SipMessage]],
+    due: Iterable[list[Call]],
     selection: Selection,
     figures: Figures,
     spool: Spool,
@@ -116,7 +63,7 @@ def replay_into(
         spool.note(call.call_id for call in calls)
         tick()
 
-    for calls in due_calls(inputs, selection, figures, hold=HOLD, tick=tick):
+    for calls in due:
         if selection.asks_for_users:
             spool.keep(calls)
         else:

@@ -11,8 +11,8 @@ from sipcdr.ingest import Inputs, Tally
 from sipcdr.sinks import Sink, SinkAddress, SinkError, without_secrets
 
 from ._figures import Figures
+from ._reading import HOLD_ALONE, due_calls
 from ._records import iso, json_lines
-from ._replay import HOLD_ALONE, due_calls
 from ._select import Selection
 from ._statistics import IM_ONLY, Group, post_dial_delays
 from ._stats import Of, csv_of, json_of, table_of

@@ -9,13 +9,14 @@ from ._carried import Carried, packets
 from ._envelope import Names
 from ._errors import IngestError, NotACapture, ReaderUnavailable, SourceRefused, SourceUnavailable
 from ._hep import encode as encode_hep
-from ._inputs import Inputs
+from ._inputs import Inputs, Reader
 from ._kafka import Consumer, KafkaSettings, Lost, Partition, Polled, open_consumer
 from ._limits import Limits
 from ._listen import HepListener, ListenSettings
 from ._logs import LogMessage, LogOptions, LogReader, log_options
 from ._pyshark import SharkOptions
 from ._scan import scan
+from ._share import Share
 from ._sip import is_start_line
 from ._tally import Problem, Refused, Tally
 from ._values import Form, HeaderNames, Poison, Record, Values
@@ -41,9 +42,11 @@ __all__ = [
     "Poison",
     "Polled",
     "Problem",
+    "Reader",
     "ReaderUnavailable",
     "Record",
     "Refused",
+    "Share",
     "SharkOptions",
     "SourceRefused",
     "SourceUnavailable",

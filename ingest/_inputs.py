@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from sipcdr.builder import SipMessage
 
+    from ._share import Share
     from ._source import Grows, Source
 
 Reader = Literal["auto", "python", "pyshark"]
@@ -53,6 +54,7 @@ class Inputs:
     follow: read on as files grow, until each is gone or `stop` is called, with empty batches while nothing comes. They
     are then read by the own reader, side by side without regard to time, and not if they are packed.
     logs: what text logs, which are found by their content, don't say themselves.
+    share: which messages are given out; all are read and counted.
     files: the files that the paths name, in their order.
     total_bytes: their sizes together, None with standard input.
 
@@ -70,6 +72,7 @@ class Inputs:
         esp_null: bool = False,
         follow: bool = False,
         logs: LogOptions = _LOGS,
+        share: Share | None = None,
     ) -> None:
         if reader == "python" and shark:
             raise ReaderUnavailable("key logs, decode-as rules and display filters are for the reader pyshark")
@@ -78,6 +81,7 @@ class Inputs:
         self._asked: Shark | None = None
         self._tally = tally
         self._logs = logs
+        self._share = share
         self._limits = limits
         self._esp_null = esp_null
         self.follow = follow
@@ -97,7 +101,8 @@ class Inputs:
     def __iter__(self) -> Iterator[list[SipMessage]]:
         """The messages in batches, roughly in the order of time. Files and programs are closed with the iteration."""
         try:
-            yield from self._followed() if self.follow else self._merged()
+            batches = self._followed() if self.follow else self._merged()
+            yield from batches if self._share is None else filter(None, map(self._share.messages, batches))
         finally:
             for capture in self._open:
                 capture.close()
@@ -227,7 +232,7 @@ class Inputs:
     def _start(self, capture: _Capture) -> None:
         """Open a capture; one that begins where another has ended continues that one's streams."""
         self._open.append(capture)
-        self._share()
+        self._divide()
         if capture.shark is not None:
             capture.open_by(capture.shark, self._tally, self._limits)
             return
@@ -246,7 +251,7 @@ class Inputs:
     def _close(self, capture: _Capture) -> list[SipMessage]:
         """Close a capture; gives the messages of one that ended so long ago that none continues it any more."""
         self._open.remove(capture)
-        self._share()
+        self._divide()
         self._done += capture.taken
         if capture.dissector is not None:
             self._idle.append(capture.dissector)
@@ -256,7 +261,7 @@ class Inputs:
         self._idle.remove(oldest)
         return oldest.finish()
 
-    def _share(self) -> None:
+    def _divide(self) -> None:
         """Let the open captures have as much at hand together as one would have."""
         for capture in self._open:
             capture.share(len(self._open))

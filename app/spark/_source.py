@@ -22,7 +22,7 @@ from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 from sipcdr.ingest import Inputs, Tally, log_options
 
 from .._figures import Figures
-from .._replay import HOLD, due_calls
+from .._reading import HOLD, due_calls
 from .._select import Selection
 from ._paths import Fetched, Found, found, opened
 from ._ranges import Range, cut, pieces, place, ranges
@@ -161,7 +161,7 @@ def _calls(inputs: Iterable[list[SipMessage]], figures: Figures) -> Iterator[pa.
 
 def _told(report: Report, figures: Figures) -> pa.RecordBatch:
     report.requests, report.responses = dict(figures.requests), dict(figures.responses)
-    report.odd = dict(figures.outcome.counts)
+    report.odd = dict(figures.odd)
     return row_of(report)
 
 

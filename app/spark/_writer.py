@@ -9,7 +9,7 @@ import msgspec
 from sipcdr.builder import Rules  # noqa: TC001 (msgspec reads annotations)
 from sipcdr.sinks import Sink, SinkError
 
-from .._replay import BATCH_BYTES, BATCH_CALLS
+from .._reading import BATCH_BYTES, BATCH_CALLS
 from .._write import Outcome, Retry, write_calls
 from ._report import Kept, Report
 from ._rows import calls_of, result_of
