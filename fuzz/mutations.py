@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from sipcdr.builder import Call, Ignore, Rules, native
-from sipcdr.builder._call import PythonCall, Slim, _Packed
+from sipcdr.builder import Call, Ignore, Rules, sessions
+from sipcdr.builder._call import Call as PythonCall
+from sipcdr.builder._call import Slim, _Packed
 from sipcdr.builder._errors import CallDamaged
 from sipcdr.builder._facts import METHODS, Details, Fact, details_of
 from sipcdr.builder._sessions import python_sessions
@@ -279,12 +280,9 @@ def _slims(facts: list[Fact], chance: Random) -> Iterator[Slim]:
 
 
 def difference(packed: bytes, rules: Rules) -> str:
-    """How the kernel's rows of a packed call differ from the Python's, or empty."""
-    assert native is not None
-    kernels, pythons = (
-        _derived(Call, packed, rules, native.sessions),
-        _derived(PythonCall, packed, rules, python_sessions),
-    )
+    """How the rows of a packed call differ from those by the Python, or empty."""
+    pythons = _derived(PythonCall, packed, rules, python_sessions)
+    kernels = _derived(Call, packed, rules, sessions)
     return "" if kernels == pythons else f"the kernel:\n{kernels}\nthe Python:\n{pythons}"
 
 
@@ -292,8 +290,8 @@ def _derived(kind: Any, packed: bytes, rules: Rules, derive: Callable[..., Any])
     counts: Counter[str] = Counter()
     try:
         rows = derive(kind.from_bytes(packed), rules, counts)
-    except CallDamaged as error:
-        return str(error)
+    except CallDamaged:
+        return "damaged"
     # As text, in which 1 isn't True.
     return "\n".join([*map(repr, rows), *map(repr, sorted(counts.items()))])
 
