@@ -83,8 +83,9 @@ Exit status: 0 all was read; 1 some input was damaged or could not be read; 2 us
               help="The database, an SQLAlchemy URL; none only shows sessions.")  # fmt: skip
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), metavar="FORM",
               help="Print sessions as table, json (one a line) or csv.")  # fmt: skip
-@click.option("--reader", type=click.Choice(["auto", "python", "pyshark"]), default="auto", metavar="READER",
-              help="Who reads: auto, python (our own) or pyshark (Wireshark).")  # fmt: skip
+@click.option("--reader", type=click.Choice(["auto", "native", "python", "pyshark"]), default="auto",
+              metavar="READER",
+              help="auto; our own: native, or python (the same, slower); or pyshark (Wireshark).")  # fmt: skip
 @click.option("--keylog", metavar="FILE", help="TLS secrets (SSLKEYLOGFILE). Read by tshark.")
 @click.option("--decode-as", metavar="RULE", multiple=True,
               help="A rule of tshark -d: tls.port==5071,sip. Read by tshark.")  # fmt: skip
@@ -129,13 +130,15 @@ def replay(
     if since is not None and until is not None and since >= until:
         raise click.UsageError("--since must be before --until", ctx)
     for option in ("keylog", "decode_as", "display_filter"):
-        if chosen["reader"] == "python" and chosen[option]:
-            raise click.UsageError(f"--{option.replace('_', '-')} is nothing that --reader python can do", ctx)
+        if chosen["reader"] in ("native", "python") and chosen[option]:
+            raise click.UsageError(
+                f"--{option.replace('_', '-')} is nothing that --reader {chosen['reader']} can do", ctx
+            )
     tshark = chosen["reader"] == "pyshark" or chosen["keylog"] or chosen["decode_as"] or chosen["display_filter"]
     for option in ("esp_null", "follow"):
         if chosen[option] and tshark:
             raise click.UsageError(
-                f"--{option.replace('_', '-')} is for --reader python, without options of tshark", ctx
+                f"--{option.replace('_', '-')} is for our own reader, without options of tshark", ctx
             )
     for option in ("follow", "report"):
         if chosen["jobs"] > 1 and chosen[option]:

@@ -55,7 +55,7 @@ def run_replay(
     caller: str | None,
     callee: str | None,
     call_id: str | None,
-    reader: Literal["auto", "python", "pyshark"],
+    reader: Literal["auto", "native", "python", "pyshark"],
     keylog: str | None,
     decode_as: tuple[str, ...],
     display_filter: str | None,

@@ -83,3 +83,37 @@ def sessions(call: Call, rules: Rules, counts: Counter[str]) -> list[SessionDeta
 
     So it is where a fact isn't as `fact_of` packs it, or the rules aren't of their types.
     """
+
+class Peers:
+    """The dissectors that share the bounds on what waits. limits: a `Limits` of `sipcdr.ingest`."""
+
+    def __init__(self, limits: object) -> None: ...
+    def dissector(self, esp_null: bool) -> Dissector:
+        """One more of them."""
+
+class Dissector:
+    """Twin of `ingest._dissect.Dissector`, with the readers of pcap and pcapng in front of it.
+
+    A capture is begun by its first bytes: 24 of pcap, 28 of pcapng. Then `feed` goes on as far as it can, and `more`
+    gives it what it wants. tally: a `Tally` of `sipcdr.ingest`.
+    """
+
+    last_time: int
+    """Of the last frame, in microseconds UTC."""
+    ended: bool
+    """Whether the capture has no more frames."""
+
+    def begin(self, source: str, head: bytes, ended: bool, damage: str, grows: bool) -> None:
+        """Begin with a capture. Raises ValueError if it isn't one. The rest is what `Window` says of the source."""
+
+    def feed(self, batch: int) -> bool:
+        """Go on until there are so many messages; False if the capture ends before or more of it is wanted."""
+
+    def more(self, more: bytes, ended: bool, damage: str) -> None:
+        """What the capture goes on with; nothing, if there is none yet or it has ended."""
+
+    def take(self, tally: object) -> list[SipMessage]:
+        """The messages found since the last time."""
+
+    def finish(self, tally: object) -> list[SipMessage]:
+        """Give up what waits, and no longer be one of the peers."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from sipcdr.builder import Position, SipMessage
 
 from . import _hep
+from ._formats import records
 from ._fragments import Fragments
 from ._layers import LINK_TYPES, TABLES, UDP_PORTS, link_type_named
 from ._packet import LINK, NOT_IP, NOT_OURS, PROTOCOL, Packet
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from ._limits import Limits
     from ._packet import Step
     from ._pcap import Record
+    from ._source import Window
     from ._tally import Tally
 
 BATCH: Final = 512
@@ -106,6 +108,10 @@ class Dissector:
         self.fragments = Fragments(self, tally, limits)
         self.streams = Streams(self, tally, limits)
         self._unknown_links: set[tuple[str, int]] = set()
+
+    def read(self, window: Window) -> Iterator[list[SipMessage]]:
+        """The messages of the capture that stands at the beginning of `window`, in batches. Raises as `records`."""
+        return self.feed(records(window, self._tally, self._limits))
 
     def feed(self, records: Iterable[Record]) -> Iterator[list[SipMessage]]:
         """The messages of these frames, in batches."""

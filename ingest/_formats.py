@@ -43,8 +43,8 @@ def is_wiresharks(name: str, head: bytes) -> bool:
     return head.startswith(tuple(_WIRESHARKS)) or name.lower().endswith(_WIRESHARKS_SUFFIX)
 
 
-def records(window: Window, tally: Tally, limits: Limits) -> Iterator[_pcap.Record]:
-    """The frames of a source, whatever its format. Raises NotACapture, Text for what may be a log; and OSError."""
+def reader_of(window: Window) -> Reader:
+    """Who reads a source, by what it begins with. Raises NotACapture, Text for what may be a log; and OSError."""
     window.fill(0, 16)
     head = window.data[:16]
     name = window.source.name
@@ -52,7 +52,7 @@ def records(window: Window, tally: Tally, limits: Limits) -> Iterator[_pcap.Reco
         raise NotACapture(window.source.damage or "empty file")
     reader = READERS.get(head[:4])
     if reader is not None:
-        return reader(window, tally, limits)
+        return reader
     for magic, what in _OTHERS:
         if head.startswith(magic):
             raise NotACapture(f"{what}, not a capture (pcap or pcapng)")
@@ -62,3 +62,8 @@ def records(window: Window, tally: Tally, limits: Limits) -> Iterator[_pcap.Reco
     if is_text(head):
         raise Text("text, not a capture (pcap or pcapng)")
     raise NotACapture(f"not a capture (pcap or pcapng): begins with {head[:4].hex(' ')}")
+
+
+def records(window: Window, tally: Tally, limits: Limits) -> Iterator[_pcap.Record]:
+    """The frames of a source, whatever its format. Raises what `reader_of` does."""
+    return reader_of(window)(window, tally, limits)

@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
+from sipcdr.builder import native
+
 from ._containers import captures
 from ._dissect import BATCH, Dissector
 from ._errors import NotACapture, ReaderUnavailable
@@ -15,6 +17,7 @@ from ._formats import Text, is_wiresharks, records
 from ._layers import LINK_TYPES, link_type_named
 from ._limits import Limits
 from ._logs import LogOptions, log_messages, written
+from ._native import NativePeers
 from ._pyshark import Shark, SharkOptions
 from ._source import CHUNK, PAUSE, STANDARD_INPUT, Window, open_source
 from ._tally import Tally
@@ -24,10 +27,11 @@ if TYPE_CHECKING:
 
     from sipcdr.builder import SipMessage
 
+    from ._native import NativeDissector
     from ._share import Share
     from ._source import Grows, Source
 
-Reader = Literal["auto", "python", "pyshark"]
+Reader = Literal["auto", "native", "python", "pyshark"]
 
 _LIMITS: Final = Limits()
 _NOTHING: Final = SharkOptions()
@@ -48,8 +52,9 @@ class Inputs:
     come. Where one continues another, as the parts of a rotated capture do, fragments and TCP streams go on across
     them.
 
-    reader: `python` is the own reader, `pyshark` Wireshark's. `auto` takes Wireshark's for all files where `shark` says
-    anything, else for those of a format or, in their first frame, of a link type that only Wireshark knows.
+    reader: `native` is the own reader in the kernel, `python` the one that defines it, `pyshark` Wireshark's. `auto`
+    takes the kernel's where it is, but Wireshark's for all files where `shark` says anything, else for those of a
+    format or, in their first frame, of a link type that only Wireshark knows.
     esp_null: look into ESP for packets without a cipher.
     follow: read on as files grow, until each is gone or `stop` is called, with empty batches while nothing comes. They
     are then read by the own reader, side by side without regard to time, and not if they are packed.
@@ -58,7 +63,7 @@ class Inputs:
     files: the files that the paths name, in their order.
     total_bytes: their sizes together, None with standard input.
 
-    Raises ReaderUnavailable where Wireshark is asked for and isn't there, or can't do what `shark` says.
+    Raises ReaderUnavailable where the kernel or Wireshark is asked for and isn't there, or can't do what `shark` says.
     """
 
     def __init__(
@@ -74,7 +79,7 @@ class Inputs:
         logs: LogOptions = _LOGS,
         share: Share | None = None,
     ) -> None:
-        if reader == "python" and shark:
+        if reader in ("native", "python") and shark:
             raise ReaderUnavailable("key logs, decode-as rules and display filters are for the reader pyshark")
         self._shark = Shark(shark) if reader == "pyshark" or shark else None
         self._may_ask = reader == "auto"
@@ -88,8 +93,10 @@ class Inputs:
         self._stopped = False
         self._done = 0
         self._open: list[_Capture] = []
-        self._idle: list[Dissector] = []
+        self._idle: list[Dissector | NativeDissector] = []
         self._dissectors: list[Dissector] = []
+        use_kernel = reader == "native" or (reader == "auto" and native is not None)
+        self._native = NativePeers(limits) if use_kernel else None
         self.files = _expand(paths, tally)
         self.total_bytes = _total(self.files)
 
@@ -242,11 +249,14 @@ class Inputs:
             self._idle.remove(dissector)
             dissector.source = capture.name
         else:
-            dissector = Dissector(
-                capture.name, self._tally, self._limits, esp_null=self._esp_null, peers=self._dissectors
-            )
+            dissector = self._dissector(capture.name)
         follows = self.follow and Path(capture.name).is_file()
         capture.open(dissector, self._tally, self._limits, self._grows if follows else None)
+
+    def _dissector(self, name: str) -> Dissector | NativeDissector:
+        if self._native is not None:
+            return self._native.dissector(name, self._tally, esp_null=self._esp_null)
+        return Dissector(name, self._tally, self._limits, esp_null=self._esp_null, peers=self._dissectors)
 
     def _close(self, capture: _Capture) -> list[SipMessage]:
         """Close a capture; gives the messages of one that ended so long ago that none continues it any more."""
@@ -288,7 +298,7 @@ class _Capture:
         self.doubted = doubted
         self._logs = logs
         self.opened = self.ended = False
-        self.dissector: Dissector | None = None
+        self.dissector: Dissector | NativeDissector | None = None
         self.taken = 0
         self._parts = 1
         self._source: Source | None = None
@@ -296,7 +306,7 @@ class _Capture:
         self._messages: list[SipMessage] = []
         self._at = 0
 
-    def open(self, dissector: Dissector, tally: Tally, limits: Limits, grows: Grows | None) -> None:
+    def open(self, dissector: Dissector | NativeDissector, tally: Tally, limits: Limits, grows: Grows | None) -> None:
         """Begin to read, into that dissector."""
         self.opened = True
         self.dissector = dissector
@@ -349,7 +359,7 @@ class _Capture:
         return messages[start:at] if start or at < len(messages) else messages
 
     def _read(
-        self, dissector: Dissector, tally: Tally, limits: Limits, grows: Grows | None
+        self, dissector: Dissector | NativeDissector, tally: Tally, limits: Limits, grows: Grows | None
     ) -> Generator[list[SipMessage]]:
         source: Source | None = None
         try:
@@ -359,7 +369,7 @@ class _Capture:
                 dissector.source = stream.name
                 window = Window(stream)
                 try:
-                    batches = dissector.feed(records(window, tally, limits))
+                    batches = dissector.read(window)
                 except Text:
                     batches = log_messages(window, tally, limits, self._logs, written(self.name))
                 except NotACapture as error:

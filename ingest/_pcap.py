@@ -126,19 +126,24 @@ def _next_record(window: Window, at: int, order: str, divisor: int, header: int,
         good = 0 < captured <= longest and captured <= wire <= _LONGEST and fraction < 1_000_000 * divisor
         return at + header + captured if good and (not seconds or abs(then - seconds) < 86_400) else 0
 
+    behind = longest + 2 * header
     while True:
-        window.fill(at, CHUNK)
+        at = window.fill(at, CHUNK)
         data = window.data
         size = len(data)
+        # Without a good record before, what the file begins with must do.
+        beginning = not seconds and size - at >= CHUNK
         # A candidate can be judged if all of it and the header behind it are there.
-        last = size - header if window.ended else size - longest - 2 * header
-        for candidate in _candidates(data, 1, last, order, seconds):
+        last = size - header if window.ended else size - behind
+        if beginning:
+            last = at + CHUNK - behind
+        for candidate in _candidates(data, at + 1, last, order, seconds):
             end = fits(candidate)
             if end and ((end == size and window.ended) or (end + header <= size and fits(end))):
                 return candidate
-        if window.ended or not seconds:
+        if window.ended or beginning:
             return -1
-        at = max(last, 1)
+        at = max(last, at + 1)
 
 
 _LONGEST: Final = 1 << 24

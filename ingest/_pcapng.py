@@ -210,17 +210,20 @@ def _interface(section: _Section, data: bytes, at: int, end: int, limits: Limits
 
 
 def _next_block(window: Window, at: int, order: str, limits: Limits) -> int:
-    """Where in `window` the next block begins that looks like one, or -1: a known type, and two equal lengths."""
+    """Where in `window` the next block begins that looks like one, or -1.
+
+    One of a known type does, with two equal lengths that are no more than those of a packet.
+    """
     # Of types 1 to 6, none of which can begin inside another; or a section.
     kinds = rb"[\x01-\x06]\0\0\0" if order == "<" else rb"\0\0\0[\x01-\x06]"
     candidates = re.compile(kinds + b"|" + re.escape(MAGIC))
     while True:
-        window.fill(at, CHUNK)
+        at = window.fill(at, CHUNK)
         data = window.data
         size = len(data)
         # A candidate can be judged if all of it is there.
         last = size - 12 if window.ended else size - limits.packet
-        for found in candidates.finditer(data, 1):
+        for found in candidates.finditer(data, at + 1):
             begin = found.start()
             if begin > last:
                 break
@@ -231,9 +234,9 @@ def _next_block(window: Window, at: int, order: str, limits: Limits) -> int:
                     continue
             (length,) = struct.unpack_from(here + "I", data, begin + 4)
             end = begin + length
-            fits = 12 <= length <= limits.block and length % 4 == 0 and end <= size
+            fits = 12 <= length <= limits.packet and length % 4 == 0 and end <= size
             if fits and data[end - 4 : end] == data[begin + 4 : begin + 8]:
                 return begin
         if window.ended:
             return -1
-        at = max(last, 1)
+        at = max(last, at + 1)

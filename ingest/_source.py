@@ -101,10 +101,11 @@ class Window:
         self.base += at
         return self.data
 
-    def fill(self, at: int, size: int) -> None:
-        """Have `size` bytes behind `at` in `data`, or all that is left, and move so that `at` is 0."""
-        self.move(at)
-        while not self.ended and len(self.data) < size:
-            self.move(0)
+    def fill(self, at: int, size: int) -> int:
+        """Have `size` bytes behind `at` in `data`, or all that is left; gives where what stood at `at` is then."""
+        while not self.ended and len(self.data) - at < size:
+            self.move(at)
+            at = 0
             if self.waits:
                 time.sleep(PAUSE)
+        return at

@@ -70,4 +70,4 @@ def test_not_with_tshark(option: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sipcdr.app", "replay", "x.pcap", option, "--keylog", "k"]
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path, timeout=SECONDS)
     assert done.returncode == 2
-    assert f"{option} is for --reader python" in done.stderr
+    assert f"{option} is for our own reader" in done.stderr

@@ -3,20 +3,41 @@
 //! What Python's dissector is, is two things here, so that a stream can hand over a message while it is borrowed from
 //! the dissector: `Found` is what messages and counts go to, `Dissector` is that and all that waits.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use memchr::memchr;
+
 use crate::fragments::Fragments;
+use crate::hep::{self, Unused};
+use crate::layers::{decode, is_link_type, is_tunnel, link_type_named};
 use crate::limits::Limits;
 use crate::message::{Message, Position};
-use crate::packet::{Address, Packet, Step};
-use crate::scan::scan;
+use crate::packet::{Address, Data, Packet, Step};
+use crate::scan::{FIRST_BYTE, is_start_line, scan};
 use crate::sctp::Associations;
 use crate::tally::Tally;
 use crate::tcp::Streams;
+use crate::window::{Frames, Next, Window};
 
 const ENDPOINTS: usize = 65_536;
+const NO_SIP_UDP: &str = "UDP without SIP";
+const NO_SIP_SCTP: &str = "SCTP without SIP";
+const NO_DATA_TCP: &str = "TCP without data";
+const MAY_BE_HEP: &[u8] = b"HE\x01\x02";
+const FLAGS_OR_NOTHING: u8 = 7; // FIN, SYN, RST
+
+/// The bytes that SIP or HEP may begin with.
+static MAY_BEGIN: [bool; 256] = {
+    let mut may = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        may[byte] = FIRST_BYTE[byte] || matches!(byte as u8, b'H' | b'E' | 1 | 2);
+        byte += 1;
+    }
+    may
+};
 const TRANSPORTS: [&str; 6] = ["UDP", "TCP", "TLS", "WS", "SCTP", ""];
 
 /// Where messages and counts of a dissector go.
@@ -74,17 +95,71 @@ impl Found {
 
     /// Look for SIP in a datagram: of UDP, or of another transport that keeps messages apart.
     pub fn datagram(&mut self, packet: &Packet<'_>, source_port: u16, destination_port: u16, transport: &'static str) {
+        let without_sip = if transport == "UDP" { NO_SIP_UDP } else { NO_SIP_SCTP };
+        let mut payload = packet.bytes(packet.at, packet.end);
+        let Some(first) = payload.first().filter(|first| MAY_BEGIN[usize::from(**first)]) else {
+            self.count(without_sip);
+            return;
+        };
+        if MAY_BE_HEP.contains(first) && hep::is_hep(payload) {
+            for one in hep::packets(payload) {
+                self.hep(one, packet.time, &packet.position);
+            }
+            return;
+        }
+        payload = without_line_ends(payload);
+        if payload.is_empty() {
+            self.count("keep-alives");
+            return;
+        }
+        if !may_be_sip(payload) {
+            self.count(without_sip);
+            return;
+        }
         let source = self.endpoint(&packet.source, source_port);
         let destination = self.endpoint(&packet.destination, destination_port);
-        let data = packet.bytes(packet.at, packet.end);
+        let transport = self.transport(transport);
         let cut = packet.whole > packet.end;
-        self.stream_message(&source, &destination, data, packet.time, &packet.position, cut, transport);
+        let position = &packet.position;
+        loop {
+            let (tally, limits) = (&mut self.tally, &self.limits);
+            let found = scan(payload, packet.time, position, tally, limits, &source, &destination, &transport, cut);
+            let message = match found {
+                Ok(message) => message,
+                Err("not SIP") => return self.count(without_sip),
+                Err(reason) => return self.tally.refuse(&position.source, position.number, reason),
+            };
+            let rest = message.raw.len();
+            self.messages.push(message);
+            if cut {
+                self.count(packet.cut_by);
+            }
+            if rest >= payload.len() {
+                return;
+            }
+            // What Content-Length leaves over is no body; it may be another message.
+            payload = without_line_ends(&payload[rest..]);
+            let line = &payload[..memchr(b'\n', payload).unwrap_or(payload.len())];
+            if !is_start_line(line) {
+                return;
+            }
+        }
     }
 
     /// Take a HEP packet on its way to a collector: what it says of time and addresses counts.
     pub fn hep(&mut self, data: &[u8], time: i64, position: &Position) {
-        let nowhere: Arc<str> = Arc::from("");
-        self.stream_message(&nowhere, &nowhere, data, time, position, false, "");
+        let found = match hep::decode(data, self.limits.message) {
+            Ok(found) => found,
+            Err(Unused::NotSip) => return self.count("HEP without SIP"),
+            Err(Unused::Refused(reason)) => return self.tally.refuse(&position.source, position.number, reason),
+        };
+        if found.time.is_none() {
+            self.count("time of the frame, as its HEP header has none");
+        }
+        let source = self.endpoint(&found.source.0, found.source.1);
+        let destination = self.endpoint(&found.destination.0, found.destination.1);
+        let time = found.time.unwrap_or(time);
+        self.stream_message(&source, &destination, &found.payload, time, position, false, found.transport);
     }
 
     pub fn endpoint(&mut self, address: &Address, port: u16) -> Arc<str> {
@@ -116,8 +191,12 @@ pub struct Dissector {
     pub esp_null: bool,
     /// All others that share the bounds, while this one is at work.
     pub peers: Peers,
+    pub source: Arc<str>,
+    pub last_time: i64,
     place: u64,
+    partition: Arc<str>,
     pending: Vec<(Step, Packet<'static>)>,
+    unknown_links: HashSet<(Arc<str>, u32)>,
 }
 
 impl Dissector {
@@ -130,8 +209,75 @@ impl Dissector {
             associations: Associations::default(),
             esp_null,
             peers: Peers::new(),
+            source: Arc::from(""),
+            last_time: -1,
             place,
+            partition: Arc::from(""),
             pending: Vec::new(),
+            unknown_links: HashSet::new(),
+        }
+    }
+
+    /// The general road: decode one frame; what it completes stands in the messages found.
+    pub fn walk(&mut self, number: i64, time: i64, link: u32, frame: &[u8]) {
+        if !is_link_type(link) {
+            self.unknown_link(number, link);
+            return;
+        }
+        let position = Position { source: self.source.clone(), number, partition: self.partition.clone() };
+        self.steps(Step::Link(link), Packet::new(position, time, Data::Frame(frame)));
+        if !self.pending.is_empty() || !self.fragments.lost.is_empty() {
+            self.go_on();
+        }
+    }
+
+    /// Drop what waits.
+    pub fn forget(&mut self) {
+        self.fragments = Fragments::default();
+        self.streams = Streams::default();
+        self.associations = Associations::default();
+        self.pending.clear();
+    }
+
+    /// Give up what waits for fragments or segments: the input has ended.
+    pub fn finish(&mut self) {
+        self.flush_fragments();
+        while !self.fragments.lost.is_empty() {
+            self.go_on();
+            self.flush_fragments();
+        }
+        self.flush_associations();
+        self.flush_streams();
+    }
+
+    /// Decode what was found beside the frames: parts of aggregated ones, and what there is of lost datagrams.
+    fn go_on(&mut self) {
+        loop {
+            let lost = self.fragments.lost.drain(..);
+            self.pending.extend(lost.map(|(protocol, packet)| (Step::Protocol(protocol), packet)));
+            let Some((step, packet)) = self.pending.pop() else { return };
+            self.steps(step, packet);
+        }
+    }
+
+    fn steps(&mut self, mut step: Step, mut packet: Packet<'_>) {
+        for _ in 0..self.found.limits.layers {
+            if step == Step::Done {
+                return;
+            }
+            step = decode(step, self, &mut packet);
+        }
+        if step != Step::Done {
+            let reason = format!("more than {} layers", self.found.limits.layers);
+            self.found.limit(&packet.position, reason);
+        }
+    }
+
+    fn unknown_link(&mut self, number: i64, link: u32) {
+        self.found.tally.count_text(format!("link type {link}"));
+        if self.unknown_links.insert((self.source.clone(), link)) {
+            let reason = format!("{} can't be read", link_type_named(link));
+            self.found.tally.problem(&self.source, number, -1, reason);
         }
     }
 
@@ -140,8 +286,53 @@ impl Dissector {
     }
 
     /// Decode a packet that stands beside others in a frame, after them.
-    pub fn also(&mut self, step: Step, packet: &Packet<'_>) {
-        self.pending.push((step, packet.held()));
+    pub fn also(&mut self, step: Step, packet: Packet<'static>) {
+        self.pending.push((step, packet));
+    }
+
+    /// Take on the frames in the window until there are so many messages, or no more frames.
+    ///
+    /// What `next` gives at last is given back. Panics leave `frames` behind the frame that brought them.
+    pub fn feed(&mut self, frames: &mut Frames, window: &Window, batch: usize) -> Next {
+        match frames {
+            Frames::Pcap(pcap) => self.feed_from(batch, window, |tally| (pcap.next(window, tally), pcap.number)),
+            Frames::Pcapng(pcapng) => {
+                self.feed_from(batch, window, |tally| (pcapng.next(window, tally), pcapng.number))
+            }
+        }
+    }
+
+    #[inline]
+    fn feed_from(&mut self, batch: usize, window: &Window, mut next: impl FnMut(&mut Tally) -> (Next, i64)) -> Next {
+        let (mut media, mut acknowledgements) = (0, 0);
+        let mut known = u32::MAX;
+        let mut offsets = None;
+        let last = loop {
+            let (found, number) = next(&mut self.found.tally);
+            let Next::Frame { time, link, start, stop } = found else { break found };
+            let frame = window.data.get(start..stop).unwrap_or_default();
+            self.last_time = time;
+            if link != known {
+                known = link;
+                offsets = Offsets::of(link);
+            }
+            match offsets.map_or(Seen::Other, |offsets| look(frame, offsets)) {
+                Seen::Media => media += 1,
+                Seen::Acknowledgement => acknowledgements += 1,
+                Seen::Other => {
+                    self.walk(number, time, link, frame);
+                    if self.found.messages.len() >= batch {
+                        break found;
+                    }
+                }
+            }
+        };
+        for (reason, many) in [(NO_SIP_UDP, media), (NO_DATA_TCP, acknowledgements)] {
+            if many > 0 {
+                self.found.tally.count_many(reason, many);
+            }
+        }
+        last
     }
 
     /// How much all peers have together, this one too, of what `held` tells of one.
@@ -168,6 +359,90 @@ impl Dissector {
             None => give_up_oldest(self),
         }
     }
+}
+
+/// What the fast road knows of a link type: where its fields are.
+#[derive(Clone, Copy)]
+struct Offsets {
+    /// Where the ethertype stands; raw IP has none.
+    ethertype: Option<usize>,
+    ip: usize,
+    /// With two VLAN tags, and all of a TCP header; a frame that is shorter takes the general road.
+    shortest: usize,
+}
+
+impl Offsets {
+    const fn of(link: u32) -> Option<Self> {
+        let (ethertype, ip) = match link {
+            1 => (Some(12), 14),
+            101 | 228 | 229 => (None, 0),
+            113 => (Some(14), 16),
+            276 => (Some(0), 20),
+            _ => return None,
+        };
+        Some(Self { ethertype, ip, shortest: ip + 45 })
+    }
+}
+
+/// What a frame of the usual kinds is seen to be at fixed offsets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Media,
+    Acknowledgement,
+    /// The general road must tell.
+    Other,
+}
+
+#[inline]
+fn look(frame: &[u8], offsets: Offsets) -> Seen {
+    if frame.len() < offsets.shortest {
+        return Seen::Other;
+    }
+    let byte = |at: usize| frame.get(at).copied().unwrap_or_default();
+    let u16 = |at: usize| u16::from_be_bytes([byte(at), byte(at + 1)]);
+    let mut at = offsets.ip;
+    let mut kind = 0;
+    if let Some(mut place) = offsets.ethertype {
+        kind = u16(place);
+        if kind == 0x8100 || kind == 0x88A8 {
+            place += 4;
+            at += 4;
+            kind = u16(place);
+            if kind == 0x8100 {
+                at += 4;
+                kind = u16(place + 4);
+            }
+        }
+    }
+    let raw = offsets.ethertype.is_none();
+    let version = byte(at);
+    if version == 0x45 && (raw || kind == 0x0800) {
+        let (length, whole) = (usize::from(u16(at + 2)), u16(at + 6) & 0x3FFF == 0);
+        match byte(at + 9) {
+            17 if whole && length > 28 && !MAY_BEGIN[usize::from(byte(at + 28))] && !is_tunnel(u16(at + 22)) => {
+                return Seen::Media;
+            }
+            6 if whole
+                && byte(at + 33) & FLAGS_OR_NOTHING == 0
+                && length >= 40
+                && length == 20 + usize::from(byte(at + 32) >> 4) * 4
+                && at + length <= frame.len() =>
+            {
+                return Seen::Acknowledgement;
+            }
+            _ => {}
+        }
+    } else if version >> 4 == 6
+        && (raw || kind == 0x86DD)
+        && frame.len() > at + 48
+        && byte(at + 6) == 17
+        && !MAY_BEGIN[usize::from(byte(at + 48))]
+        && u16(at + 4) > 8
+        && !is_tunnel(u16(at + 42))
+    {
+        return Seen::Media;
+    }
+    Seen::Other
 }
 
 /// `host:port` of a packed address, IPv6 in brackets; empty without one.
@@ -219,4 +494,18 @@ fn ipv6_text(bytes: [u8; 16]) -> String {
         at += 1;
     }
     text
+}
+
+fn without_line_ends(mut data: &[u8]) -> &[u8] {
+    while let [b'\r' | b'\n', rest @ ..] = data {
+        data = rest;
+    }
+    data
+}
+
+/// Whether a token stands there, and behind it what follows a method or `SIP`.
+fn may_be_sip(data: &[u8]) -> bool {
+    let is_token = |byte: &u8| FIRST_BYTE[usize::from(*byte)] && !matches!(byte, b'\r' | b'\n');
+    let size = data.iter().take(65).take_while(|byte| is_token(byte)).count();
+    (1..=64).contains(&size) && matches!(data.get(size), Some(b' ' | b'/'))
 }

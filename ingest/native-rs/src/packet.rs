@@ -84,20 +84,15 @@ impl<'a> Packet<'a> {
         Self { at, end: end.min(self.end), whole: end, ..self.clone() }
     }
 
-    /// The same with bytes of its own, to be kept for later: only those of the packet, which then begins at 0.
+    /// The same with bytes of its own, which its parts share, to be kept for later.
     pub fn held(&self) -> Packet<'static> {
-        let content: Arc<[u8]> = Arc::from(self.bytes(self.at, self.end));
-        Packet {
-            position: self.position.clone(),
-            time: self.time,
-            at: 0,
-            end: content.len(),
-            whole: self.whole.saturating_sub(self.at),
-            data: Data::Held(content),
-            cut_by: self.cut_by,
-            source: self.source,
-            destination: self.destination,
-        }
+        let data = match &self.data {
+            Data::Frame(bytes) => Data::Held(Arc::from(*bytes)),
+            Data::Held(bytes) => Data::Held(bytes.clone()),
+        };
+        let position = self.position.clone();
+        let Self { time, at, end, whole, cut_by, source, destination, .. } = *self;
+        Packet { position, time, data, at, end, whole, cut_by, source, destination }
     }
 
     /// `data[at:end]` as Python slices it: as much of it as there is.

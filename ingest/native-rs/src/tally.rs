@@ -37,6 +37,10 @@ pub struct Tally {
 }
 
 impl Tally {
+    pub fn is_empty(&self) -> bool {
+        self.packets == 0 && self.messages == 0 && self.counts.is_empty() && self.problem_count == 0
+    }
+
     pub fn count(&mut self, reason: &'static str) {
         self.count_many(reason, 1);
     }

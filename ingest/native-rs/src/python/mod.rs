@@ -2,6 +2,7 @@
 
 mod call;
 pub mod message;
+mod reader;
 pub mod scan;
 mod sessions;
 pub mod tally;
@@ -14,6 +15,8 @@ mod _native {
     use super::call::Call;
     #[pymodule_export]
     use super::message::Message;
+    #[pymodule_export]
+    use super::reader::{Dissector, Peers};
     #[pymodule_export]
     use super::scan::scan;
     #[pymodule_export]
