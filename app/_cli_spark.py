@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -75,5 +77,38 @@ def replay(
         from .spark._replay import run_replay
 
         return run_replay(paths, conf=pairs, options=options, ddl=not no_ddl, **chosen)
+
+    _run(ctx, command)
+
+
+@spark.command(
+    epilog="""\b
+Examples:
+  sipcdr spark run --config sipcdr.toml --master 'local[2]'
+  spark-submit --master yarn --packages org.apache.spark:spark-sql-kafka-0-10_2.13:4.2.0 \
+    sipcdr.py spark run --config sipcdr.toml
+
+Signals: SIGTERM ends it when the batch under way is written, within ten seconds.
+Exit status: as of sipcdr run."""
+)
+@click.option("--config", "path", metavar="FILE", default="sipcdr.toml", show_default=True,
+              help="The daemon's configuration, with a table [spark].")  # fmt: skip
+@_MASTER
+@_CONF
+@click.pass_context
+def run(ctx: click.Context, /, *, path: str, master: str | None, conf: tuple[str, ...]) -> None:
+    """Read Kafka into the database, until a signal ends it: the daemon's work, also of topics not keyed by Call-ID."""
+    pairs = _pairs(ctx, conf)
+
+    def command() -> int:
+        from ._config import ConfigError, load
+        from .spark._run import run
+
+        try:
+            return run(load(Path(path), os.environ), master=master, conf=pairs)
+        except ConfigError as error:
+            for problem in error.problems:
+                say(problem)
+            return USAGE
 
     _run(ctx, command)

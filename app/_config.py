@@ -275,7 +275,11 @@ def _contradictions(settings: Settings) -> Iterator[_Problem]:
                 yield _Problem(place, f"expected networks such as 10.0.0.0/8, got {network!r}")
     if rules.correlation_header and not re.fullmatch(r"[!%'*+\-.0-9A-Z_`a-z~]{1,64}", rules.correlation_header):
         yield _Problem(("rules", "correlation_header"), "expected a header's name")
-    for table, keys in (("correlator", ("hold", "checkpoint", "memory")), ("rules", ("t1", "maximum_age"))):
+    for table, keys in (
+        ("correlator", ("hold", "checkpoint", "memory")),
+        ("rules", ("t1", "maximum_age")),
+        ("spark", ("records",)),
+    ):
         for name in keys:
             if getattr(getattr(settings, table), name) <= 0:
                 yield _Problem((table, name), "expected more than nothing")

@@ -137,6 +137,15 @@ facts = "7d"
 # "text" or "json", on standard error.
 format = "text"
 level = "info"
+
+# For `sipcdr spark run` alone.
+[spark]
+# A folder, or a URL of one that all of Spark's machines reach, where it keeps the offsets that were written.
+checkpoint = ""
+# The most records of a batch.
+records = 100000
+# Passed to Spark's Kafka source as they are: "kafka.security.protocol" = "SSL".
+options = {}
 """
 
 _MASK: Final = "***"
@@ -158,6 +167,9 @@ def shown(settings: Settings) -> str:
         for name in source.get("options", ()):
             if _SECRET.search(name):
                 source["options"][name] = _MASK
+    for name in document["spark"]["options"]:
+        if _SECRET.search(name):
+            document["spark"]["options"][name] = _MASK
     return "\n".join(_table(document, ())).lstrip("\n") + "\n"
 
 

@@ -12,28 +12,26 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
-from sipcdr.ingest import IngestError, ReaderUnavailable, SourceRefused, SourceUnavailable, log_options
-from sipcdr.sinks import Sink, SinkAddress, SinkError, SinkUnavailable
+from sipcdr.ingest import IngestError, ReaderUnavailable, SourceRefused, log_options
+from sipcdr.sinks import SinkAddress, SinkError
 
 from ._batch_writer import Abandoned, BatchWriter
 from ._collector import collect_seldom
-from ._config import ConfigError, database_url, rules_of, secret
-from ._dead_letters import LetterFile, LetterTopic
+from ._config import ConfigError, rules_of, secret
 from ._feed import Running
 from ._http import HttpServer
 from ._logging import configure
 from ._metrics import Metrics
 from ._notify import notify, watchdog_seconds
-from ._producer import open_producer
 from ._replay import REFUSED_CALLS
 from ._settings import CapturesSource, HepSource, KafkaSource
 from ._status import ALL_READ, NOT_ALL_READ, REFUSED, USAGE
+from ._upkeep import keep_up, patient_letters, patiently_opened
 from ._write import Refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._dead_letters import DeadLetters
     from ._feed import Feed
     from ._settings import Settings, Source
 
@@ -41,10 +39,6 @@ _DEAD_SECONDS: Final = 60.0
 """A source that hasn't gone round for so long is dead; all that it waits for is bounded by less."""
 _STUCK_SECONDS: Final = 30.0
 _END_SECONDS: Final = 9.5
-_UPKEEP_SECONDS: Final = 60.0
-_IDLE_SECONDS: Final = 3600.0
-"""A source that has given nothing for so long is taken for one that has nothing old."""
-_AGAIN: Final = 5.0
 _TICK: Final = 1.0
 
 _log = logging.getLogger(__name__)
@@ -94,7 +88,7 @@ class _Worker(threading.Thread):
         if sink is None:
             return
         with closing(sink):
-            letters = self._letters()
+            letters = patient_letters(settings, self.name, self._stop_event)
             if letters is None:
                 return
             refusals = Refusals(Path(settings.dead_letters.file or ".").parent / REFUSED_CALLS)
@@ -108,20 +102,6 @@ class _Worker(threading.Thread):
                 source.run()
             finally:
                 writer.close(1.0)
-
-    def _letters(self) -> DeadLetters | None:
-        """Where dead letters go, the brokers waited for; None when `stop` was set before."""
-        where = self._settings.dead_letters
-        if not where.topic:
-            return LetterFile(Path(where.file))
-        source = next(each for each in self._settings.source if isinstance(each, KafkaSource))
-        while not self._stop_event.is_set():
-            try:
-                return LetterTopic(open_producer(source.client, source.bootstrap, source.options), where.topic)
-            except SourceUnavailable as error:
-                _log.error("%s: dead letters have to wait for their topic: %s", self.name, error)
-                self._stop_event.wait(_AGAIN)
-        return None
 
     def problems(self) -> tuple[list[str], list[str]]:
         """What doesn't work any more, and what isn't ready."""
@@ -158,23 +138,6 @@ def feed_of(source: Source, running: Running, back: int | None) -> _Runs:
 
 def _key(source: KafkaSource | HepSource) -> bytes | None:
     return secret(source.auth_key_file).encode() if source.auth_key_file else None
-
-
-def patiently_opened(settings: Settings, metrics: Metrics, stop: threading.Event) -> Sink | None:
-    """The database, waited for; None when `stop` was set before. Raises what waiting doesn't mend, and ConfigError."""
-    wait = 0.5
-    while not stop.is_set():
-        try:
-            sink = Sink.open(database_url(settings), ddl=settings.database.ddl)
-        except SinkUnavailable as error:
-            metrics.database_up.set(0)
-            _log.warning("the database is waited for: %s", error)
-            stop.wait(wait)
-            wait = min(2 * wait, 10.0)
-        else:
-            metrics.database_up.set(1)
-            return sink
-    return None
 
 
 class Daemon:
@@ -256,7 +219,9 @@ class Daemon:
         ]
         for worker in self._workers:
             worker.start()
-        upkeep = threading.Thread(target=self._keep_up, args=(settings, stop), name="upkeep", daemon=True)
+        upkeep = threading.Thread(
+            target=keep_up, args=(settings, self._metrics, stop, self._marks), name="upkeep", daemon=True
+        )
         upkeep.start()
         notify(READY="1", STATUS=f"{len(self._workers)} sources")
         failed = self._watch()
@@ -278,6 +243,9 @@ class Daemon:
         _log.error("%s", failed, exc_info=None if isinstance(failed, _KNOWN) else failed)
         return _status_of(failed)
 
+    def _marks(self) -> list[int | None]:
+        return [None if worker.feed is None else worker.feed.unwritten.watermark for worker in self._workers]
+
     def _watch(self) -> BaseException | None:
         """Wait for a signal; gives the reason if it is a source that ended."""
         seconds = watchdog_seconds()
@@ -292,28 +260,6 @@ class Daemon:
                 notify(WATCHDOG="1")
                 told = time.monotonic()
         return None
-
-    def _keep_up(self, settings: Settings, stop: threading.Event) -> None:
-        """Empty the facts of calls that are older than `retention.facts`, by the time of what is read now."""
-        sink = None
-        began = time.monotonic()
-        while not stop.wait(_UPKEEP_SECONDS):
-            try:
-                sink = sink or Sink.open(database_url(settings), ddl=False)
-                upkeep = sink.upkeep()
-                self._metrics.stored.set(upkeep.last_number())
-                marks = [worker.feed.unwritten.watermark for worker in self._workers if worker.feed is not None]
-                known = [mark for mark in marks if mark is not None]
-                if len(known) < len(self._workers) and time.monotonic() - began < _IDLE_SECONDS:
-                    continue  # an old backlog may be next, and its calls are to be joined yet
-                before = min([*known, time.time_ns() // 1000]) - settings.retention.facts
-                after = 0
-                while not stop.is_set() and (done := upkeep.freeze(before, after)) is not None:
-                    after = done.last
-            except (SinkError, ConfigError) as error:
-                _log.warning("facts are not looked after now: %s", error)
-        if sink is not None:
-            sink.close()
 
 
 _KNOWN: Final = (SinkError, IngestError, ConfigError, OSError)

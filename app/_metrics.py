@@ -106,10 +106,12 @@ class Metrics:
 
     def received(self, source: str, messages: Iterable[SipMessage]) -> None:
         """Count messages by method."""
-        counts = Count((message.method, message.status > 0) for message in messages)
-        for (method, response), count in counts.items():
-            known = method if method in METHODS else "other"
-            self.messages.labels(source, "response" if response else "request", known).inc(count)
+        for (method, response), count in Count((message.method, message.status > 0) for message in messages).items():
+            self.counted(source, "response" if response else "request", method, count)
+
+    def counted(self, source: str, kind: str, method: str, count: int) -> None:
+        """Count messages that were told apart elsewhere. kind: `request` or `response`."""
+        self.messages.labels(source, kind, method if method in METHODS else "other").inc(count)
 
     def written(self, outcome: Outcome, seconds: float) -> None:
         """Count what came of a batch."""

@@ -143,6 +143,14 @@ class Retention(Table, frozen=True):
     facts: Duration = Duration(7 * 86_400 * 10**6)
 
 
+class Spark(Table, frozen=True):
+    """What `sipcdr spark run` needs beside the rest: where it keeps offsets, how large a batch is, Spark's options."""
+
+    checkpoint: str = ""
+    records: int = 100_000
+    options: dict[str, str] = {}
+
+
 class Log(Table, frozen=True):
     """How the daemon logs, on standard error."""
 
@@ -161,6 +169,7 @@ class Settings(Table, frozen=True):
     metrics: Metrics = Metrics()
     retention: Retention = Retention()
     log: Log = Log()
+    spark: Spark = Spark()
 
 
 def decoded(kind: type, value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from py4j.protocol import Py4JError
@@ -15,6 +16,7 @@ from sipcdr.sinks import Sink, SinkAddress, SinkError, without_secrets
 
 from .._command import concluded
 from .._figures import Figures
+from .._replay import REFUSED_CALLS
 from .._status import ALL_READ, INTERRUPTED, NOT_ALL_READ, REFUSED, USAGE, say
 from .._write import REPLAY
 from ._engine import is_local, session
@@ -100,7 +102,7 @@ def into_database(calls: DataFrame, figures: Figures, url: str) -> int:
     reports = [decoded(row.report) for row in gathered(calls).mapInArrow(writer, RESULT).collect()]
     for report in reports:
         report.into(figures)
-        keep_refused(report)
+        keep_refused(report, Path(REFUSED_CALLS))
     failures = {report.failure for report in reports if report.failure}
     for failure in failures:
         say(f"{without_secrets(url)}: {failure}; {_GOES_ON}")

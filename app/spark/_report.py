@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,10 +10,11 @@ import msgspec
 from sipcdr.ingest import Problem, Refused  # noqa: TC001 (msgspec reads annotations)
 
 from .._dead_letters import Letter  # noqa: TC001
-from .._replay import REFUSED_CALLS
 from .._write import Damaged, Refusals
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sipcdr.ingest import Tally
 
     from .._figures import Figures
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 class Report(msgspec.Struct):
     """What a part of the input held, or what came of writing a part of the calls.
 
-    failure: why the writing ended before its end. refusals: lines of the calls that the database refused.
-    letters: records that held nothing of use. first, last: the least and the greatest offset of each partition of a
-    topic, by `TOPIC/NUMBER`.
+    records: of a topic. watermark: the latest time in messages that isn't absurd, None without one.
+    failure: why the writing ended before its end; passing: whether it is worth another try.
+    refusals: lines of the calls that the database refused. letters: records that held nothing of use.
     """
 
     packets: int = 0
@@ -48,7 +48,10 @@ class Report(msgspec.Struct):
     deleted: int = 0
     damaged: list[Damaged] = []
     odd: dict[str, int] = {}
+    records: int = 0
+    watermark: int | None = None
     failure: str = ""
+    passing: bool = False
     refusals: list[bytes] = []
     letters: list[Letter] = []
 
@@ -67,6 +70,10 @@ class Report(msgspec.Struct):
         self.problems = [msgspec.structs.replace(each, source=named(each.source)) for each in tally.problems]
         self.problem_count = tally.problem_count
         self.refused = [msgspec.structs.replace(each, source=named(each.source)) for each in tally.refused]
+
+    def count(self, figures: Figures) -> None:
+        """Take how many messages there were of each method."""
+        self.requests, self.responses = dict(figures.requests), dict(figures.responses)
 
     def outcome(self, outcome: Outcome) -> None:
         """Take what was written."""
@@ -116,7 +123,7 @@ class Kept(Refusals):
         self.lines.append(line)
 
 
-def keep_refused(report: Report) -> None:
-    """Append a report's refused calls to the file of them, in the current folder."""
+def keep_refused(report: Report, path: Path) -> None:
+    """Append a report's refused calls to the file of them."""
     if report.refusals:
-        Refusals(Path(REFUSED_CALLS)).append(b"".join(report.refusals))
+        Refusals(path).append(b"".join(report.refusals))

@@ -160,7 +160,7 @@ def _calls(inputs: Iterable[list[SipMessage]], figures: Figures) -> Iterator[pa.
 
 
 def _told(report: Report, figures: Figures) -> pa.RecordBatch:
-    report.requests, report.responses = dict(figures.requests), dict(figures.responses)
+    report.count(figures)
     report.odd = dict(figures.odd)
     return row_of(report)
 

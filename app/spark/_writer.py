@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from sipcdr.builder import Rules  # noqa: TC001 (msgspec reads annotations)
-from sipcdr.sinks import Sink, SinkError
+from sipcdr.sinks import Sink, SinkConflict, SinkError, SinkFull, SinkReadOnly, SinkUnavailable
 
 from .._reading import BATCH_BYTES, BATCH_CALLS
 from .._write import Outcome, Retry, write_calls
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from sipcdr.builder import Call
 
+_PASSING: Final = (SinkUnavailable, SinkConflict, SinkFull, SinkReadOnly)
+"""Errors that time, or an operator's hand, may mend."""
 _open: Final[dict[str, Sink]] = {}
 """Databases that this process has open, by URL: one worker does many tasks."""
 
@@ -29,6 +31,7 @@ class Writer(msgspec.Struct, frozen=True):
     """Writes the calls of a partition, joined with what the database knows of them; gives reports.
 
     whole: in one transaction. Otherwise in several, so that memory stays flat however large the partition is.
+    keep_damaged: see `write_calls`.
     Anything may be done twice: what is known already changes nothing.
     """
 
@@ -36,6 +39,7 @@ class Writer(msgspec.Struct, frozen=True):
     rules: Rules
     retry: Retry
     whole: bool = False
+    keep_damaged: bool = False
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         reports: list[bytes] = []
@@ -45,9 +49,18 @@ class Writer(msgspec.Struct, frozen=True):
         try:
             sink = _sink(self.url)
             for calls in self._parts(calls_of(batches, reports)):
-                write_calls(sink, calls, self.rules, outcome=outcome, refusals=kept, retry=self.retry)
+                write_calls(
+                    sink,
+                    calls,
+                    self.rules,
+                    outcome=outcome,
+                    refusals=kept,
+                    retry=self.retry,
+                    keep_damaged=self.keep_damaged,
+                )
         except SinkError as error:
             report.failure = str(error)
+            report.passing = isinstance(error, _PASSING)
             _close(self.url)
         report.outcome(outcome)
         report.refusals = kept.lines

@@ -7,13 +7,13 @@ import threading
 import time
 from contextlib import closing
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from sipcdr.app._config import parse
-from sipcdr.app._daemon import Daemon
+from sipcdr.app._metrics import Metrics
+from sipcdr.app._upkeep import keep_up
 from sipcdr.app._write import Outcome, Refusals, write_calls
 from sipcdr.builder import Call, Rules
 from sipcdr.sinks import Sink
@@ -40,26 +40,22 @@ def test_facts_are_emptied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, watermarks: tuple[float | None, ...], frozen: int
 ) -> None:
     """After seven days of the slowest source's time; while one hasn't said where it is, nothing is."""
-    monkeypatch.setattr("sipcdr.app._daemon._UPKEEP_SECONDS", 0.02)
+    monkeypatch.setattr("sipcdr.app._upkeep._UPKEEP_SECONDS", 0.02)
     url = f"sqlite:///{tmp_path}/cdr.db"
     settings = parse(f'[database]\nurl = "{url}"\n[[source]]\ntype = "hep"\n', "x", {})
     # Both long ago by the clock.
     old, newer = messages(f"0  a>- INVITE 1 call=1\n{3 * DAY}  a>- INVITE 1 call=2")
-    monkeypatch.setattr("sipcdr.app._daemon.time.time_ns", lambda: at(30 * DAY) * 1000)
+    monkeypatch.setattr("sipcdr.app._upkeep.time.time_ns", lambda: at(30 * DAY) * 1000)
     with Sink.open(url) as sink:
         write_calls(sink, [call_of(old), call_of(newer)], RULES, outcome=Outcome(), refusals=Refusals(Path("none")))
-    daemon = Daemon(lambda: settings, back=None)
-    workers: Any = [
-        SimpleNamespace(feed=SimpleNamespace(unwritten=SimpleNamespace(watermark=None if day is None else at(day))))
-        for day in watermarks
-    ]
-    daemon._workers = workers
+    metrics = Metrics()
+    marks = [None if day is None else at(day) for day in watermarks]
     stop = threading.Event()
-    upkeep = threading.Thread(target=daemon._keep_up, args=(settings, stop))
+    upkeep = threading.Thread(target=keep_up, args=(settings, metrics, stop, lambda: marks))
     upkeep.start()
     time.sleep(0.5)
     stop.set()
     upkeep.join()
     with closing(sqlite3.connect(tmp_path / "cdr.db")) as connection:
         assert connection.execute("SELECT COUNT(*) FROM sipcdr_calls WHERE Facts = x''").fetchone() == (frozen,)
-    assert daemon._metrics.registry.get_sample_value("sipcdr_calls_stored") == 2
+    assert metrics.registry.get_sample_value("sipcdr_calls_stored") == 2

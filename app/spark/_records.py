@@ -1,0 +1,103 @@
+"""`Opener`: what a worker does to records of Kafka: make messages of them, and of these calls."""
+
+from __future__ import annotations
+
+import time
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from sipcdr.builder import Correlator, Rules
+from sipcdr.ingest import Form, HeaderNames, Names, Record, Tally, Values
+
+from .._dead_letters import letters_of
+from .._figures import Figures
+from .._replay import HOLD, MEMORY
+from ._report import Report
+from ._rows import row_of, rows_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import pyarrow as pa
+
+    from sipcdr.builder import Call
+
+COLUMNS: Final = (
+    "topic",
+    "partition",
+    "offset",
+    "unix_micros(timestamp) AS time",
+    "key",
+    "value",
+    "headers",
+)
+"""What is taken of Spark's Kafka source, as expressions."""
+_CALLS: Final = 4000
+_DAY: Final = 86_400_000_000
+
+_Headers = tuple[tuple[str, bytes | None], ...]
+
+
+class Opener(msgspec.Struct, frozen=True):
+    """Makes rows of calls of records, and a row of figures behind them, with the records that hold nothing of use.
+
+    form, names, headers, key: see `sipcdr.ingest.Values`.
+    """
+
+    form: Form
+    names: Names
+    headers: HeaderNames
+    key: bytes | None
+    rules: Rules
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        figures = Figures(Tally())
+        values = Values(figures.tally, form=self.form, names=self.names, headers=self.headers, key=self.key)
+        correlator = Correlator(self.rules, hold=HOLD, memory=MEMORY)
+        report = Report()
+        latest = time.time_ns() // 1000 + _DAY
+        for topic, partition, records in _runs(batches):
+            messages, poison = values.messages(records, topic, str(partition))
+            figures.messages(messages)
+            report.records += len(records)
+            report.letters += letters_of(poison, topic, str(partition))
+            correlator.receive(messages, latest)
+            deadline = correlator.next_deadline()
+            if deadline is not None and deadline <= correlator.watermark:
+                yield from _parts(correlator.advance(correlator.watermark))
+        watermark = correlator.watermark
+        yield from _parts(correlator.finish())
+        report.take(figures.tally)
+        report.count(figures)
+        report.watermark = watermark if watermark > 0 else None
+        yield row_of(report)
+
+
+def _parts(calls: list[Call]) -> Iterator[pa.RecordBatch]:
+    for at in range(0, len(calls), _CALLS):
+        yield rows_of(calls[at : at + _CALLS])
+
+
+def _runs(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, int, Sequence[Record]]]:
+    """The records of batches, those of a partition together as far as they stand together."""
+    for batch in batches:
+        columns = [batch.column(name).to_pylist() for name in ("topic", "partition", "offset", "time", "key", "value")]
+        rows = zip(*columns, _headers(batch.column("headers")), strict=True)
+        for (topic, partition), run in groupby(rows, key=itemgetter(0, 1)):
+            yield topic, partition, [Record(offset, at or 0, *rest) for _, _, offset, at, *rest in run]
+
+
+def _headers(column: pa.ListArray) -> Iterator[_Headers]:
+    """Each record's headers, without making an object of each first: most topics have none."""
+    inside: Any = column.flatten()
+    keys, values = inside.field("key").to_pylist(), inside.field("value").to_pylist()
+    at = 0
+    for length in column.value_lengths().to_pylist():
+        if length:
+            yield tuple(zip(keys[at : at + length], values[at : at + length], strict=True))
+            at += length
+        else:
+            yield ()
