@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-from contextlib import contextmanager
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.app.daemon import Daemon
+from tests.servers import connector
 from tests.tools import missing, module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from pyspark.sql import SparkSession
 
@@ -55,3 +61,50 @@ def local(folder: Path) -> Iterator[SparkSession]:
             gateway.shutdown()
             gateway.proc.stdin.close()
             gateway.proc.wait(30)
+
+
+class SparkDaemon(Daemon):
+    """`sipcdr spark run` with a configuration in a folder of its own."""
+
+    def __init__(self, folder: Path, database: str, sources: str, more: str = "", records: int = 100_000) -> None:
+        self.checkpoint = folder / "checkpoint"
+        table = f'[spark]\ncheckpoint = "{self.checkpoint}"\nrecords = {records}\n'
+        super().__init__(folder, database, sources, more + table)
+
+    def start(self, *words: str) -> None:
+        (self.folder / "tmp").mkdir(exist_ok=True)
+        settings = CONF | {"spark.jars": connector()}
+        command = [sys.executable, "-m", "sipcdr.app", "spark", "run", "--config", str(self.config)]
+        command += ["--master", "local[2]", *(word for item in settings.items() for word in ("--conf", "=".join(item)))]
+        command += words
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, cwd=self.folder, env=environment(self.folder / "tmp")
+            )
+
+    def kill(self) -> None:
+        """kill -9 of the driver's two processes, Python and the JVM."""
+        if self.process is not None:
+            jvm = children(self.process.pid)
+            super().kill()
+            for pid in jvm:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def committed(self) -> dict[str, int]:
+        """The offsets before which all is written, by partition: what Spark's checkpoint says."""
+        folder = self.checkpoint / "kafka-0"
+        done = max((int(path.name) for path in (folder / "commits").glob("[0-9]*")), default=None)
+        if done is None:
+            return {}
+        offsets = json.loads((folder / "offsets" / str(done)).read_text().splitlines()[-1])
+        return {number: offset for parts in offsets.values() for number, offset in parts.items() if offset}
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    found: list[int] = []
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += map(int, (task / "children").read_text().split())
+    return found

@@ -12,6 +12,7 @@ from ._databases import Database, mariadb, postgres
 from ._kafka import Kafka, kafka
 from ._kamailio import Logs, Tls, kamailio
 from ._process import Process, ServerError, free_port, make_folder
+from ._spark import connector, connector_version
 
 __all__ = [
     "Database",
@@ -20,6 +21,8 @@ __all__ = [
     "Process",
     "ServerError",
     "Tls",
+    "connector",
+    "connector_version",
     "free_port",
     "kafka",
     "kamailio",

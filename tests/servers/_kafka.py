@@ -6,7 +6,6 @@ The jars come by Maven, once, into a folder that other users can read; a machine
 from __future__ import annotations
 
 import base64
-import fcntl
 import os
 import re
 import shutil
@@ -17,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ._maven import fetch
 from ._process import Process, ServerError, as_user, free_port, make_folder
 
 if TYPE_CHECKING:
@@ -79,29 +79,7 @@ def _jars() -> Path:
     found = re.search("<kafka.version>(.*)</kafka.version>", _POM.read_text())
     assert found is not None
     folder = Path(os.environ.get("KAFKA_LIBS") or f"/var/tmp/kafka-libs-{found[1]}")
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:  # tests in several processes fetch once
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / ".complete").exists():
-            maven = shutil.which("mvn")
-            if maven is None:
-                raise ServerError("no Maven to fetch Kafka: apt-get install maven")
-            command = [
-                maven,
-                "-B",
-                "-q",
-                "-f",
-                str(_POM),
-                "dependency:copy-dependencies",
-                f"-DoutputDirectory={folder}",
-            ]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise ServerError(f"Maven can't fetch Kafka:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
-            for path in (folder, *folder.iterdir()):
-                path.chmod(0o755 if path.is_dir() else 0o644)
-            (folder / ".complete").touch()
-    return folder
+    return fetch(_POM, folder)
 
 
 class Kafka:
