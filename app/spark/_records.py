@@ -13,8 +13,7 @@ from sipcdr.builder import Correlator, Rules
 from sipcdr.ingest import Form, HeaderNames, Names, Record, Tally, Values
 
 from .._dead_letters import letters_of
-from .._figures import Figures
-from .._replay import HOLD, MEMORY
+from .._reading import HOLD, MEMORY, Reading
 from ._report import Report
 from ._rows import row_of, rows_of
 
@@ -54,14 +53,14 @@ class Opener(msgspec.Struct, frozen=True):
     rules: Rules
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        figures = Figures(Tally())
-        values = Values(figures.tally, form=self.form, names=self.names, headers=self.headers, key=self.key)
+        reading = Reading(Tally())
+        values = Values(reading.tally, form=self.form, names=self.names, headers=self.headers, key=self.key)
         correlator = Correlator(self.rules, hold=HOLD, memory=MEMORY)
         report = Report()
         latest = time.time_ns() // 1000 + _DAY
         for topic, partition, records in _runs(batches):
             messages, poison = values.messages(records, topic, str(partition))
-            figures.messages(messages)
+            reading.messages(messages)
             report.records += len(records)
             report.letters += letters_of(poison, topic, str(partition))
             correlator.receive(messages, latest)
@@ -70,8 +69,8 @@ class Opener(msgspec.Struct, frozen=True):
                 yield from _parts(correlator.advance(correlator.watermark))
         watermark = correlator.watermark
         yield from _parts(correlator.finish())
-        report.take(figures.tally)
-        report.count(figures)
+        report.take(reading.tally)
+        report.count(reading)
         report.watermark = watermark if watermark > 0 else None
         yield row_of(report)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sipcdr.ingest import Tally
 
     from .._figures import Figures
+    from .._reading import Reading
     from .._write import Outcome
 
 
@@ -71,9 +72,9 @@ class Report(msgspec.Struct):
         self.problem_count = tally.problem_count
         self.refused = [msgspec.structs.replace(each, source=named(each.source)) for each in tally.refused]
 
-    def count(self, figures: Figures) -> None:
-        """Take how many messages there were of each method."""
-        self.requests, self.responses = dict(figures.requests), dict(figures.responses)
+    def count(self, reading: Reading) -> None:
+        """Take how many messages there were of each method, and what was odd of calls."""
+        self.requests, self.responses, self.odd = map(dict, (reading.requests, reading.responses, reading.odd))
 
     def outcome(self, outcome: Outcome) -> None:
         """Take what was written."""

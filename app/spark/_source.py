@@ -21,8 +21,7 @@ from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 
 from sipcdr.ingest import Inputs, Tally, log_options
 
-from .._figures import Figures
-from .._reading import HOLD, due_calls
+from .._reading import HOLD, Reading, due_calls
 from .._select import Selection
 from ._paths import Fetched, Found, found, opened
 from ._ranges import Range, cut, pieces, place, ranges
@@ -94,7 +93,7 @@ class _Reader(DataSourceReader):
         return parts
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
-        """The calls of a part, and its figures."""
+        """The calls of a part, and its reading."""
         if not isinstance(partition, Part):
             raise TypeError(type(partition).__name__)
         logs = _options(*self._logs)
@@ -109,24 +108,24 @@ def _options(form: str, timezone: str, begins: str | None) -> LogOptions:
 
 def _whole(name: str, logs: LogOptions) -> Iterator[pa.RecordBatch]:
     report = Report()
-    figures = Figures(Tally())
+    reading = Reading(Tally())
     with Fetched(name) as file:
-        yield from _calls(Inputs([file.name], tally=figures.tally, logs=logs), figures)
-        report.take(figures.tally, file.name, name)
-    yield _told(report, figures)
+        yield from _calls(Inputs([file.name], tally=reading.tally, logs=logs), reading)
+        report.take(reading.tally, file.name, name)
+    yield _told(report, reading)
 
 
 def _range(file: Found, part: Range) -> Iterator[pa.RecordBatch]:
     report = Report()
-    figures = Figures(Tally())
+    reading = Reading(Tally())
     with TemporaryDirectory(prefix="sipcdr-") as folder, closing(opened(file.name)) as content:
         some = cut(content, file.size, part)
         copy = Path(folder) / Path(file.name).name
         with copy.open("wb") as out:
             out.writelines(pieces(content, some))
-        own = _Own(Inputs([str(copy)], tally=figures.tally), some.before)
-        yield from _calls(own, figures)
-        report.take(figures.tally, str(copy), file.name)
+        own = _Own(Inputs([str(copy)], tally=reading.tally), some.before)
+        yield from _calls(own, reading)
+        report.take(reading.tally, str(copy), file.name)
     report.packets -= some.before
     report.messages -= own.others
     # Frames are counted from the part's beginning: what helps is the byte.
@@ -135,7 +134,7 @@ def _range(file: Found, part: Range) -> Iterator[pa.RecordBatch]:
     report.problems = [
         type(each)(each.source, 0, place(some, each.offset if each.offset > 0 else 0), each.reason) for each in noted
     ]
-    yield _told(report, figures)
+    yield _told(report, reading)
 
 
 class _Own:
@@ -154,14 +153,13 @@ class _Own:
                 yield own
 
 
-def _calls(inputs: Iterable[list[SipMessage]], figures: Figures) -> Iterator[pa.RecordBatch]:
-    for calls in due_calls(inputs, Selection(), figures, hold=HOLD, tick=_nothing):
+def _calls(inputs: Iterable[list[SipMessage]], reading: Reading) -> Iterator[pa.RecordBatch]:
+    for calls in due_calls(inputs, Selection(), reading, hold=HOLD, tick=_nothing):
         yield rows_of(calls)
 
 
-def _told(report: Report, figures: Figures) -> pa.RecordBatch:
-    report.count(figures)
-    report.odd = dict(figures.odd)
+def _told(report: Report, reading: Reading) -> pa.RecordBatch:
+    report.count(reading)
     return row_of(report)
 
 
