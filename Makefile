@@ -3,13 +3,18 @@
 # make soak   writers killed 100 times on SQLite and PostgreSQL and 20 times on MariaDB, which takes some ten minutes;
 #             then daemons killed 20 times over 200,000 messages, and the database held away for a minute
 # make fuzz   what fuzzing needs, then all targets for SECONDS together; TARGETS chooses some
+# make twins  the native kernel held to the Python that defines it, over CASES inputs (a million) of each kind
 # make wheel  sdist and wheel in dist/; the wheel is for this platform, with the native kernel where cargo is
 
 PYTHON ?= python3
 VENV ?= .venv
 SECONDS ?= 600
+CASES ?= 1000000
 # Separate tests over the processors; a file's tests stay together, as some share servers and ports.
 PYTEST_ARGS ?= -n auto --dist loadfile
+# What runs again without the native kernel, by the Python that defines it: all that it has a hand in.
+REFERENCE = tests/ingest tests/builder tests/scenarios tests/test_ways.py tests/test_kernel.py \
+    $(foreach name,kafka pyshark tls,--ignore tests/ingest/test_$(name).py)
 
 DEBIAN_PACKAGES = tshark tcpdump sip-tester kamailio kamailio-tls-modules kamailio-websocket-modules openssl chromium zstd lz4 zip \
     default-jre-headless maven prometheus systemd postgresql mariadb-server odbc-postgresql odbc-mariadb unixodbc
@@ -33,7 +38,7 @@ endif
 # What the native kernel is built from, by cargo where it is there.
 KERNEL = $(wildcard ingest/native-rs/Cargo.* ingest/native-rs/src/*.rs ingest/native-rs/src/python/*.rs)
 
-.PHONY: demo test soak fuzz wheel packages clean
+.PHONY: demo test soak fuzz twins wheel packages clean
 
 demo: $(VENV)/.installed
 	$(BIN)/sipcdr replay fixtures/demo.pcap --to sqlite:///demo.db
@@ -43,6 +48,7 @@ test: packages $(VENV)/.installed-test
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	SIPCDR_KERNEL=python $(BIN)/python -m pytest $(PYTEST_ARGS) $(REFERENCE)
 
 soak: packages $(VENV)/.installed-test
 	SIPCDR_SOAK=1 CI=true $(BIN)/python -m pytest -q tests/app/test_writers.py -k killed
@@ -50,6 +56,9 @@ soak: packages $(VENV)/.installed-test
 
 fuzz: $(VENV)/.installed-fuzz
 	$(BIN)/python -m fuzz.run --seconds $(SECONDS) $(TARGETS)
+
+twins: $(VENV)/.installed-test
+	$(BIN)/python -m fuzz.twins --cases $(CASES) $(TARGETS)
 
 wheel: $(VENV)/.made
 	$(BIN)/python -m pip install -qq build

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _PLACE: Final = Position("x", 1)
 _BY_PATTERN: Final = log_options(r"/(?P<time>[^ ]+) .*?(?P<peer>[0-9.:]+)(?:$| (?P<message>SIP.*))/")
-_LIMITS: Final = Limits(
+LIMITS: Final = Limits(
     message=4096,
     headers=32,
     header=512,
@@ -51,8 +51,8 @@ _SAID: Final = b"\r\n\r\n".join(_SENT)
 def captures(data: bytes) -> None:
     """A file is read alike whole and in pieces, and damage in it gives no error but that it is no capture."""
     with contextlib.suppress(IngestError):
-        found, tally = read(data, _LIMITS)
-        again, other = read(data, _LIMITS, piece=61)
+        found, tally = read(data, LIMITS)
+        again, other = read(data, LIMITS, piece=61)
         assert found == again
         assert (tally.counts, tally.problems) == (other.counts, other.problems)
         _sound(found)
@@ -60,18 +60,18 @@ def captures(data: bytes) -> None:
 
 def containers(data: bytes) -> None:
     """What is in archives and compressed files, or looks so, is a capture, or isn't: no other error."""
-    for stream in unpacked(Source("x", io.BufferedReader(io.BytesIO(data))), _LIMITS):
+    for stream in unpacked(Source("x", io.BufferedReader(io.BytesIO(data))), LIMITS):
         with contextlib.suppress(IngestError):
-            for number, _, _, frame in records(Window(stream), Tally(), _LIMITS):
+            for number, _, _, frame in records(Window(stream), Tally(), LIMITS):
                 assert number > 0
-                assert len(frame) <= _LIMITS.block
+                assert len(frame) <= LIMITS.block
 
 
 def frames(data: bytes) -> None:
     """Frames of a link type give the same messages, counts and problems on the fast road and on the general one."""
     link_type = LINKS[data[0] % len(LINKS)] if data else LINKS[0]
     wire = pcap([(START, frame) for frame in _pieces(data[1:]) if frame], link_type)
-    fast, general = read(wire, _LIMITS), read(wire, _LIMITS, fast=False)
+    fast, general = read(wire, LIMITS), read(wire, LIMITS, fast=False)
     assert fast[0] == general[0]
     assert fast[1].counts == general[1].counts
     assert fast[1].problems == general[1].problems
@@ -106,7 +106,7 @@ def segments(data: bytes) -> None:
         packet[33] = flags  # behind 20 bytes of IP, and 13 of TCP
         packets.append((time, link(bytes(packet))))
     wire = pcap(packets)
-    fast, general = read(wire, _LIMITS), read(wire, _LIMITS, fast=False)
+    fast, general = read(wire, LIMITS), read(wire, LIMITS, fast=False)
     assert fast[0] == general[0]
     assert fast[1].counts == general[1].counts
     _sound(fast[0])
@@ -114,7 +114,7 @@ def segments(data: bytes) -> None:
 
 def messages(data: bytes) -> None:
     """A message is refused by a reason, or has its parts, and its fact survives being packed."""
-    found = scan(data, START, _PLACE, Tally(), _LIMITS, A, B, "UDP", len(data) % 5 == 0)
+    found = scan(data, START, _PLACE, Tally(), LIMITS, A, B, "UDP", len(data) % 5 == 0)
     if isinstance(found, str):
         assert found
         return
@@ -128,7 +128,7 @@ def rows(data: bytes) -> None:
     """Whatever messages a call has, it has rows, the same once packed; no row says what another of its call says."""
     calls: dict[bytes, Call] = {}
     for number, piece in enumerate(_pieces(data)):
-        found = scan(piece, START + number * 1_000_000, _PLACE, Tally(), _LIMITS, A, B, "UDP")
+        found = scan(piece, START + number * 1_000_000, _PLACE, Tally(), LIMITS, A, B, "UDP")
         if not isinstance(found, str):
             calls.setdefault(found.call_id, Call(found.call_id)).add(found)
     for call in calls.values():
@@ -181,7 +181,7 @@ def _sound(found: list[SipMessage]) -> None:
     for one in found:
         assert one.call_id
         assert one.method
-        assert 0 < one.body_at <= len(one.raw) <= _LIMITS.message
+        assert 0 < one.body_at <= len(one.raw) <= LIMITS.message
         assert one.position.number > 0
         assert one.status == 0 or 100 <= one.status <= 699
 
@@ -199,7 +199,7 @@ def _framed(data: bytes, size: int) -> list[tuple[bytes, bool]]:
 
 def _of_log(data: bytes, size: int, options: LogOptions) -> tuple[list[LogMessage], Tally]:
     tally = Tally()
-    reader = LogReader("x", tally, _LIMITS, options, written=START)
+    reader = LogReader("x", tally, LIMITS, options, written=START)
     found = []
     for at in range(0, len(data), size):
         found += reader.feed(data[at : at + size])
