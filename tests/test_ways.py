@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from fixtures.built import ANN, BEN
 from fixtures.calls import Call, at, sdp
 from fixtures.writer import datagram, fragments, link, pcap
+from sipcdr.builder import native
 from sipcdr.ingest import Inputs, Limits, Tally
 from tests import ways
+from tests.ingest.reading import alike
 from tests.road import replayed
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from fixtures.calls import Sent
     from fixtures.rows import Row
     from sipcdr.builder import SipMessage
+    from sipcdr.ingest._inputs import Reader
 
 
 def a_call() -> Sequence[Sent]:
@@ -44,10 +47,17 @@ BARE = pcap([(one.time, link(datagram(one.source, one.destination, one.payload))
 
 
 def read(capture: bytes, folder: Path, limits: Limits | None = None) -> tuple[list[SipMessage], Tally]:
-    """The messages of a capture, and what was counted."""
+    """The messages of a capture, and what was counted: by the native kernel the same, where it is loaded."""
     (folder / "x.pcap").write_bytes(capture)
+    ours = _read(folder, limits, "python")
+    if native is not None:
+        alike(_read(folder, limits, "native"), ours)
+    return ours
+
+
+def _read(folder: Path, limits: Limits | None, reader: Reader) -> tuple[list[SipMessage], Tally]:
     tally = Tally()
-    inputs = Inputs([str(folder / "x.pcap")], tally=tally, limits=limits or Limits(), reader="python", esp_null=True)
+    inputs = Inputs([str(folder / "x.pcap")], tally=tally, limits=limits or Limits(), reader=reader, esp_null=True)
     return [message for batch in inputs for message in batch], tally
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import TYPE_CHECKING
 
+import pytest
+
 from fixtures.writer import sip
-from sipcdr.ingest import Limits, Tally
+from sipcdr.builder import native
+from sipcdr.ingest import Limits, NotACapture, Tally
 from sipcdr.ingest._dissect import Dissector
 from sipcdr.ingest._formats import records
+from sipcdr.ingest._native import NativePeers
 from sipcdr.ingest._source import Source, Window
 
 if TYPE_CHECKING:
@@ -57,8 +62,24 @@ class _Trickle(io.RawIOBase):
 def read(
     data: bytes, limits: Limits | None = None, piece: int = 0, *, fast: bool = True
 ) -> tuple[list[SipMessage], Tally]:
-    """The messages of a capture, by the fast road or by the general one, and what was counted."""
+    """The messages of a capture, by the fast road or by the general one, and what was counted.
+
+    Where the native kernel is loaded, it must have read the same by its fast road.
+    """
     limits = limits or Limits()
+    try:
+        found, tally = _read(data, limits, piece, fast=fast)
+    except NotACapture as error:
+        if native is not None and fast:
+            with pytest.raises(NotACapture, match=f"^{re.escape(str(error))}$"):
+                _read_natively(data, limits, piece)
+        raise
+    if native is not None and fast:
+        alike(_read_natively(data, limits, piece), (found, tally))
+    return found, tally
+
+
+def _read(data: bytes, limits: Limits, piece: int, *, fast: bool) -> tuple[list[SipMessage], Tally]:
     tally = Tally()
     dissector = Dissector("x.pcap", tally, limits)
     found: list[SipMessage] = []
@@ -70,6 +91,20 @@ def read(
         for number, time, link, frame in frames:
             dissector.walk(number, time, link, frame)
     return found + dissector.finish(), tally
+
+
+def _read_natively(data: bytes, limits: Limits, piece: int) -> tuple[list[SipMessage], Tally]:
+    tally = Tally()
+    dissector = NativePeers(limits).dissector("x.pcap", tally)
+    found = [one for batch in dissector.read(window(data, piece=piece)) for one in batch]
+    return found + dissector.finish(), tally
+
+
+def alike(ours: tuple[list[SipMessage], Tally], theirs: tuple[list[SipMessage], Tally]) -> None:
+    """What two readers gave is the same: messages in their order, counts, and problems word for word."""
+    assert ours[0] == theirs[0]
+    for name in Tally.__slots__:
+        assert getattr(ours[1], name) == getattr(theirs[1], name), name
 
 
 def raws(data: bytes, limits: Limits | None = None) -> list[bytes]:
