@@ -15,7 +15,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
-from fuzz.targets import LIMITS
+from fuzz.targets import LIMITS, TARGETS
 from sipcdr.builder import Position, native
 from sipcdr.ingest import Limits, Tally, _sip
 from tests.ingest.reading import START, A, B
@@ -67,7 +67,10 @@ def same(what: str, ours: object, theirs: object) -> None:
         raise AssertionError(f"{what}: native {ours!r}, Python {theirs!r}")
 
 
-TWINS: Final[dict[str, Callable[[bytes], None]]] = {"messages": messages}
+# Captures are read by both where the kernel is loaded.
+_READ: Final = ("captures", "frames", "segments")
+
+TWINS: Final[dict[str, Callable[[bytes], None]]] = {"messages": messages, **{name: TARGETS[name] for name in _READ}}
 
 _PIECES: Final = (
     b"\r\n", b"\n", b"\r", b"\n\n", b"\r\n\r\n", b"\r\n ", b"\r\n\t", b"\n\n ", b" ", b"\t", b"\x0b", b"\x0c", b"\0",
