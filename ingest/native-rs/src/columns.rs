@@ -1,7 +1,8 @@
 //! Twin of `builder/_columns.py`: times, codes, counts and flags. A rule here gives its value alone: which message it
 //! was read from is asked by `explain`, and that walks the Python.
 
-use std::collections::HashMap;
+use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet};
 
 use crate::counts::Counts;
 use crate::dialogs::{Session, Shape};
@@ -23,6 +24,8 @@ pub struct Row<'s, 'a> {
     pub own: Vec<usize>,
     /// The message that gives InviteTime.
     pub start: &'s Message<'a>,
+    /// What `parties` found of the clients, once it was asked.
+    pub platform: OnceCell<bool>,
     keys: u64,
 }
 
@@ -37,7 +40,7 @@ impl<'s, 'a> Row<'s, 'a> {
             .collect();
         let start = start(shape, &messages)?;
         let keys = shape.each(&messages).fold(0, |keys, message| keys | message.present);
-        Some(Self { shape, number, rules, responses, messages, own, start, keys })
+        Some(Self { shape, number, rules, responses, messages, own, start, platform: OnceCell::new(), keys })
     }
 
     pub fn session(&self) -> &'s Session<'a> {
@@ -189,11 +192,10 @@ fn end_page(row: &Row) -> Option<i64> {
         return None;
     }
     let last = row.messages().filter(|m| m.status == 0 || m.status >= 200).map(|m| m.time).max()?;
-    let mut first_seen: HashMap<(u16, u64, &[u8], &[u8]), i64> = HashMap::new();
-    for slim in &row.shape.generation.slims {
-        first_seen.entry((slim.status, slim.cseq, slim.from_tag, slim.to_tag)).or_insert(slim.time);
-    }
-    Some(first_seen.into_values().fold(last, i64::max))
+    let mut seen = HashSet::new();
+    let slims = row.shape.generation.slims.iter();
+    let first_seen = slims.filter(|slim| seen.insert((slim.status, slim.cseq, slim.from_tag, slim.to_tag)));
+    Some(first_seen.map(|slim| slim.time).fold(last, i64::max))
 }
 
 pub fn call_priority(row: &Row) -> u8 {
@@ -278,14 +280,14 @@ fn texts(row: &Row) -> (u64, u64) {
         return (0, 0);
     }
     let ours = |other| row.shape.home(other) == Some(row.number);
-    let mut texts: HashMap<(&[u8], &[u8], u64, &str), (bool, bool)> = HashMap::new();
-    let mut challenged: HashMap<(bool, u64), ()> = HashMap::new();
+    let mut texts = HashMap::new();
+    let mut challenged = HashSet::new();
     for message in generation.messages.iter().filter(|message| message.method == MESSAGE && ours(message.other)) {
         if message.status == 0 {
             let key = (message.from_tag, message.to_tag, message.cseq, message.uri);
             texts.insert(key, (message.from_caller, countable(message.header(Key::ContentType))));
         } else if matches!(message.status, 401 | 407) {
-            challenged.insert((message.from_caller, message.cseq), ());
+            challenged.insert((message.from_caller, message.cseq));
         }
     }
     for slim in &generation.slims {
@@ -294,7 +296,7 @@ fn texts(row: &Row) -> (u64, u64) {
         let other = if from_tag == generation.caller { to_tag } else { from_tag };
         if ours(other) {
             if slim.status != 0 {
-                challenged.insert((from_caller, slim.cseq), ());
+                challenged.insert((from_caller, slim.cseq));
             } else {
                 texts.entry((from_tag, to_tag, slim.cseq, &slim.from_uri)).or_insert((from_caller, slim.countable));
             }
@@ -307,7 +309,7 @@ fn texts(row: &Row) -> (u64, u64) {
     }
     let mut counted = [0, 0];
     for ((_, _, cseq, _), (from_caller, written)) in &texts {
-        let refused = challenged.contains_key(&(*from_caller, *cseq))
+        let refused = challenged.contains(&(*from_caller, *cseq))
             && highest[usize::from(*from_caller)].is_some_and(|highest| *cseq < highest);
         counted[usize::from(*from_caller)] += u64::from(*written && !refused);
     }

@@ -3,6 +3,8 @@
 //! Only what the encoder gives is read here: a map of known keys, each once, whose values aren't empty. Anything else
 //! is left to the Python, which knows what it means or why it is damaged.
 
+use crate::fact::Fact;
+
 /// A field of `Details`, in the order of its packing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -93,51 +95,62 @@ pub struct Fields<'a> {
     texts: [&'a str; KEYS],
 }
 
+impl Default for Fields<'_> {
+    fn default() -> Self {
+        Self { present: 0, sdp: Texts::default(), replaces: Texts::default(), invitation: None, texts: [""; KEYS] }
+    }
+}
+
 impl<'a> Fields<'a> {
-    /// None: not as the encoder packs.
-    pub fn of(packed: &'a [u8]) -> Option<Self> {
+    /// What each fact keeps; None: one isn't as the encoder packs.
+    pub fn of(facts: &[Fact<'a>]) -> Option<Vec<Self>> {
+        let mut found = vec![Self::default(); facts.len()];
+        facts.iter().zip(&mut found).all(|(fact, fields)| fields.read(fact.details).is_some()).then_some(found)
+    }
+
+    fn read(&mut self, packed: &'a [u8]) -> Option<()> {
+        const BOOLS: u64 = Key::HasBody.bit() | Key::FrontEnd.bit() | Key::FileTransfer.bit() | Key::Conference.bit();
+        const SDP: u64 = Key::Sdp.bit();
+        const REPLACES: u64 = Key::Replaces.bit();
+        const INVITATION: u64 = Key::Invitation.bit();
         let mut rest = packed;
         let size = match byte(&mut rest)? {
             head @ 0x80..=0x8f => usize::from(head & 0x0f),
             0xde => usize::from(u16::from_be_bytes([byte(&mut rest)?, byte(&mut rest)?])),
             _ => return None,
         };
-        let mut fields =
-            Self { present: 0, sdp: Texts::default(), replaces: Texts::default(), invitation: None, texts: [""; KEYS] };
         for _ in 0..size {
             if byte(&mut rest)? != 0xa1 {
                 return None;
             }
             let place = *PLACES.get(usize::from(byte(&mut rest)?))?;
             let bit = 1u64.checked_shl(u32::from(place))?;
-            if fields.present & bit != 0 {
+            if self.present & bit != 0 {
                 return None;
             }
-            fields.present |= bit;
-            const BOOLS: u64 =
-                Key::HasBody.bit() | Key::FrontEnd.bit() | Key::FileTransfer.bit() | Key::Conference.bit();
-            if bit & BOOLS != 0 {
-                if byte(&mut rest)? != 0xc3 {
-                    return None;
+            self.present |= bit;
+            match bit {
+                SDP => self.sdp = texts(&mut rest)?,
+                REPLACES => self.replaces = texts(&mut rest)?,
+                INVITATION if byte(&mut rest)? == 0x93 => {
+                    self.invitation = Some([text(&mut rest)?, text(&mut rest)?, text(&mut rest)?]);
                 }
-            } else if bit == Key::Sdp.bit() {
-                fields.sdp = texts(&mut rest)?;
-            } else if bit == Key::Replaces.bit() {
-                fields.replaces = texts(&mut rest)?;
-            } else if bit == Key::Invitation.bit() {
-                if byte(&mut rest)? != 0x93 {
-                    return None;
+                INVITATION => return None,
+                _ if bit & BOOLS != 0 => {
+                    if byte(&mut rest)? != 0xc3 {
+                        return None;
+                    }
                 }
-                fields.invitation = Some([text(&mut rest)?, text(&mut rest)?, text(&mut rest)?]);
-            } else {
-                let value = text(&mut rest)?;
-                if value.is_empty() {
-                    return None;
+                _ => {
+                    let value = text(&mut rest)?;
+                    if value.is_empty() {
+                        return None;
+                    }
+                    self.texts[usize::from(place)] = value;
                 }
-                fields.texts[usize::from(place)] = value;
             }
         }
-        rest.is_empty().then_some(fields)
+        rest.is_empty().then_some(())
     }
 
     pub fn has(&self, key: Key) -> bool {

@@ -230,7 +230,9 @@ fn grouped(source: Source) -> (Lineages, Orphans) {
     let mut orphans = Orphans::default();
     for (number, fact) in source.facts.iter().enumerate() {
         match homes.of(fact.method, fact.from_tag, fact.to_tag) {
-            Home::Lineage(caller) => lineages.entry(caller, Vec::new).push(number),
+            Home::Lineage(caller) => {
+                lineages.entry(caller, || Vec::with_capacity(source.facts.len() - number)).push(number)
+            }
             Home::Orphan(one, other) => orphans.entry((one, other), Vec::new).push(number),
         }
     }
@@ -325,6 +327,9 @@ fn split<'a>(
             Some(place) => found[place].put(source, number, identity, from_caller, other),
             None => {
                 let mut generation = Generation::new(caller, caller_uri.clone(), fact.time);
+                if all.len() == begin {
+                    generation.messages.reserve(members.len());
+                }
                 generation.put(source, number, identity, from_caller, other);
                 all.push(generation);
             }

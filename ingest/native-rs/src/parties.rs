@@ -183,7 +183,7 @@ pub fn is_internal(row: &Row, caller: bool) -> Option<bool> {
     {
         return Some(known);
     }
-    let platform = row.sent(caller).next().is_some() && (row.has(Key::FrontEnd) || row.messages().any(names_platform));
+    let platform = row.sent(caller).next().is_some() && (row.has(Key::FrontEnd) || is_platform(row));
     platform.then_some(true)
 }
 
@@ -240,12 +240,23 @@ pub fn inside(source: &str, networks: &[Network]) -> Option<bool> {
     Some(networks.iter().any(|network| network.contains(address)))
 }
 
-/// Whether a client names Microsoft's RTC platform as one of its products.
-fn names_platform(message: &Message) -> bool {
-    [Key::UserAgent, Key::Server].into_iter().filter(|key| message.has(*key)).any(|key| {
-        message.header(key).split(is_space).any(|word| {
-            let name = word.split('/').next().unwrap_or("");
-            ["uccapi", "rtc", "rtcc"].into_iter().any(|platform| is_lower(name, platform))
+/// Whether any of the row's clients names Microsoft's RTC platform as one of its products.
+fn is_platform(row: &Row) -> bool {
+    *row.platform.get_or_init(|| {
+        [Key::UserAgent, Key::Server].into_iter().filter(|key| row.has(*key)).any(|key| {
+            // The same client says the same in most of its messages.
+            let mut known = "";
+            row.messages().any(|message| {
+                let agent = message.header(key);
+                agent != std::mem::replace(&mut known, agent) && names_platform(agent)
+            })
         })
+    })
+}
+
+fn names_platform(agent: &str) -> bool {
+    agent.split(is_space).filter(|word| word.starts_with(['u', 'U', 'r', 'R'])).any(|word| {
+        let name = word.split('/').next().unwrap_or("");
+        ["uccapi", "rtc", "rtcc"].into_iter().any(|platform| is_lower(name, platform))
     })
 }

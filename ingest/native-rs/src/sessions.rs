@@ -32,9 +32,7 @@ pub fn sessions(
     counts: &mut Counts,
     mut take: impl FnMut(&SessionDetails),
 ) -> bool {
-    let Some(fields) = facts.iter().map(|fact| Fields::of(fact.details)).collect::<Option<Vec<_>>>() else {
-        return false;
-    };
+    let Some(fields) = Fields::of(facts) else { return false };
     let uris = uris_of(facts, &fields);
     let (generations, unopened) = generations(Source { facts, fields: &fields, uris: &uris, slims }, rules);
     if unopened != 0 {

@@ -40,6 +40,9 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
             Some(place) => place,
             None => {
                 let place = self.entries.len();
+                if place == 0 {
+                    self.entries.reserve(SMALL / 2);
+                }
                 self.entries.push((key, value()));
                 if let Some(index) = &mut self.index {
                     index.insert(key, place);

@@ -152,8 +152,14 @@ impl Maker {
                 fields.set_item(name, value)?;
             }
         }
+        if let Some(user) = &row.user1 {
+            let user = self.user(py, user)?;
+            fields.set_item(intern!(py, "user1"), &user)?;
+            if row.started_by_user1 {
+                fields.set_item(intern!(py, "session_started_by"), user)?;
+            }
+        }
         for (name, value) in [
-            (intern!(py, "user1"), &row.user1),
             (intern!(py, "user2"), &row.user2),
             (intern!(py, "target_user"), &row.target_user),
             (intern!(py, "on_behalf_of"), &row.on_behalf_of),
@@ -162,9 +168,6 @@ impl Maker {
             if let Some(user) = value {
                 fields.set_item(name, self.user(py, user)?)?;
             }
-        }
-        if let Some(user) = row.user1.as_ref().filter(|_| row.started_by_user1) {
-            fields.set_item(intern!(py, "session_started_by"), self.user(py, user)?)?;
         }
         for (name, value) in [
             (intern!(py, "server"), &row.server),
