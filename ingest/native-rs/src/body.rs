@@ -1,6 +1,8 @@
 //! Twin of `builder/_body.py`.
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use crate::syntax::parameter_of;
 use crate::text::{lower, partition, partition_bytes, strip_bytes, text};
@@ -8,6 +10,9 @@ use crate::text::{lower, partition, partition_bytes, strip_bytes, text};
 const DEPTH: u32 = 4;
 const PARTS: usize = 16;
 const M_LINES: usize = 32;
+
+static M_LINE: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b"\nm="));
+static FILE_SELECTOR: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b"\na=file-selector"));
 
 /// What a rule reads of a body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,13 +89,13 @@ fn m_lines(sdp: &[u8]) -> String {
     let mut at = if sdp.starts_with(b"m=") {
         0
     } else {
-        match memmem::find(sdp, b"\nm=") {
+        match M_LINE.find(sdp) {
             Some(before) => before + 1,
             None => return found,
         }
     };
     while many < M_LINES {
-        let end = memmem::find(&sdp[at..], b"\nm=").map(|found| at + found);
+        let end = M_LINE.find(&sdp[at..]).map(|found| at + found);
         m_line(&mut found, &mut many, &sdp[at + 2..end.unwrap_or(sdp.len())]);
         match end {
             Some(end) => at = end + 1,
@@ -116,7 +121,7 @@ fn m_line(found: &mut String, many: &mut usize, section: &[u8]) {
     if port.iter().all(u8::is_ascii_digit) {
         found.extend(port.iter().take(5).map(|digit| char::from(*digit)));
     }
-    if memmem::find(section, b"\na=file-selector").is_some() {
+    if FILE_SELECTOR.find(section).is_some() {
         found.push_str(" f");
     }
 }
@@ -132,7 +137,7 @@ fn parts<'a>(content_type: &[u8], body: &'a [u8]) -> Vec<(&'a [u8], &'a [u8])> {
     }
     // RFC 2046 section 5.1.1: a delimiter begins a line; the line end before it belongs to it.
     let delimiter = [b"\n--", boundary.as_bytes()].concat();
-    let finder = memmem::Finder::new(&delimiter);
+    let finder = Finder::new(&delimiter);
     let mut at = if body.starts_with(&delimiter[1..]) {
         delimiter.len() - 1
     } else {

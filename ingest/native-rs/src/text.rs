@@ -10,14 +10,12 @@ pub const NAME_LENGTH: usize = 256;
 
 /// A header value as text, cut to `HEADER_LENGTH` characters; each bad byte becomes U+FFFD.
 pub fn text(value: &[u8]) -> Cow<'_, str> {
-    let mut chunks = value[..value.len().min(HEADER_LENGTH * 4 + 4)].utf8_chunks();
-    match chunks.next() {
-        None => return Cow::Borrowed(""),
-        Some(chunk) if chunk.invalid().is_empty() => return Cow::Borrowed(characters(chunk.valid(), HEADER_LENGTH)),
-        Some(_) => {}
+    let value = &value[..value.len().min(HEADER_LENGTH * 4 + 4)];
+    if let Ok(text) = std::str::from_utf8(value) {
+        return Cow::Borrowed(characters(text, HEADER_LENGTH));
     }
     let mut made = String::with_capacity(value.len());
-    for chunk in value[..value.len().min(HEADER_LENGTH * 4 + 4)].utf8_chunks() {
+    for chunk in value.utf8_chunks() {
         made.push_str(chunk.valid());
         made.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
     }
