@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from ._errors import CallDamaged
-from ._facts import ACK, INVITE, MESSAGE, UNREADABLE, Fact, Number, Status, Time, countable, details_of, fact_of
+from ._facts import ACK, BYE, INVITE, MESSAGE, UNREADABLE, Fact, Number, Status, Time, countable, details_of, fact_of
 from ._rules import Rules
 from ._users import stored_uri_of
 
@@ -68,13 +68,14 @@ def call_key(call_id: bytes) -> bytes:
 class Call:
     """The facts of one Call-ID.
 
-    call_id: the bytes received.
+    call_id: the bytes received. ended: a message was added to this object that ends a session.
     """
 
-    __slots__ = ("_bound", "_capped", "_facts", "_normal", "_slims", "call_id")
+    __slots__ = ("_bound", "_capped", "_facts", "_normal", "_slims", "call_id", "ended")
 
     def __init__(self, call_id: bytes) -> None:
         self.call_id = call_id
+        self.ended = False
         self._facts: list[Fact] = []
         self._slims: list[Slim] = []
         self._capped = 0
@@ -88,6 +89,7 @@ class Call:
             return 0
         self._facts.append(fact)
         self._normal = False
+        self.ended = self.ended or _ends(fact)
         if len(self._facts) > self._bound:
             self._normalise()
             # Sorting many slim facts for a few new ones would cost more than keeping these for a while.
@@ -194,6 +196,19 @@ class Call:
         if len(union) > SLIM_SIZE:
             self._capped |= 1 << _CLASSES
         return [slim for slim in union[:SLIM_SIZE] if slim not in whole]
+
+
+def _ends(fact: Fact) -> bool:
+    """Whether a message ends a session: BYE, a final response from 300 on but 401 and 407, a final one to a MESSAGE.
+
+    A MESSAGE in a call that has an INVITE ends nothing; taking its response for an end only writes the call early.
+    """
+    status = fact.status
+    if fact.method == BYE:
+        return True
+    if fact.method == MESSAGE:
+        return status >= 200
+    return status >= 300 and status not in (401, 407)
 
 
 def _class_of(fact: Fact) -> int:

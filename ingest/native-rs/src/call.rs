@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use crate::fact::{ACK, Fact, INVITE, MESSAGE, countable};
+use crate::fact::{ACK, BYE, Fact, INVITE, MESSAGE, countable};
 use crate::message::Message;
 use crate::msgpack::{self, Damaged, Reader};
 use crate::pack::fact_of;
@@ -134,27 +134,26 @@ impl Default for More {
     }
 }
 
-/// The facts of one Call-ID.
+/// The facts of one Call-ID, which its owner knows.
 #[derive(Clone, Debug)]
 pub struct Call {
-    call_id: Box<[u8]>,
     facts: Packed,
     more: Option<Box<More>>,
     /// Of the last fact.
     last: i64,
     /// The facts are in their order, each once, within the bounds.
     normal: bool,
+    /// One of the messages that were added ends a session.
+    pub ended: bool,
+}
+
+impl Default for Call {
+    fn default() -> Self {
+        Self { facts: Packed::default(), more: None, last: i64::MIN, normal: true, ended: false }
+    }
 }
 
 impl Call {
-    pub fn new(call_id: &[u8]) -> Self {
-        Self { call_id: call_id.into(), facts: Packed::default(), more: None, last: i64::MIN, normal: true }
-    }
-
-    pub fn call_id(&self) -> &[u8] {
-        &self.call_id
-    }
-
     /// Put a message's fact in, and return the bytes of memory that it takes; 0 if it is none that a rule reads.
     pub fn add(
         &mut self,
@@ -167,6 +166,7 @@ impl Call {
             self.facts.push(size, |bytes| fact.write(bytes));
             self.normal &= fact.time > self.last && self.facts.many <= CLASS_SIZE && self.more.is_none();
             self.last = fact.time;
+            self.ended = self.ended || ends(&fact);
             size
         });
         if self.facts.many > self.more.as_ref().map_or(2 * CLASS_SIZE, |more| more.bound) {
@@ -181,7 +181,7 @@ impl Call {
 
     /// The union of two sets of one Call-ID.
     pub fn join(&self, other: &Self) -> Result<Self, Damaged> {
-        let mut joined = Self::new(&self.call_id);
+        let mut joined = Self::default();
         for call in [self, other] {
             joined.facts.append(&call.facts);
             if let Some(more) = &call.more {
@@ -261,13 +261,13 @@ impl Call {
         Ok(Some(self.slims()?.last().map_or(self.last, |slim| slim.time.max(self.last))))
     }
 
-    pub fn to_bytes(&self) -> Vec<u8> {
+    pub fn to_bytes(&self, call_id: &[u8]) -> Vec<u8> {
         let slims = self.more.as_ref().map(|more| &more.slims);
-        let size = self.call_id.len() + self.facts.bytes.len() + slims.map_or(0, |slims| slims.bytes.len());
+        let size = call_id.len() + self.facts.bytes.len() + slims.map_or(0, |slims| slims.bytes.len());
         let mut out = Vec::with_capacity(size + 24);
         msgpack::array(&mut out, FIELDS);
         msgpack::int(&mut out, FORMAT);
-        msgpack::bytes(&mut out, &self.call_id);
+        msgpack::bytes(&mut out, call_id);
         msgpack::uint(&mut out, self.capped().into());
         msgpack::array(&mut out, self.facts.many);
         out.extend_from_slice(&self.facts.bytes);
@@ -276,22 +276,24 @@ impl Call {
         out
     }
 
-    pub fn from_bytes(data: &[u8]) -> Result<Self, Damaged> {
-        let (format, call) = Self::read(data).map_err(|error| error.within("stored facts don't decode"))?;
+    /// A call and its Call-ID.
+    pub fn from_bytes(data: &[u8]) -> Result<(&[u8], Self), Damaged> {
+        let (format, call_id, call) = Self::read(data).map_err(|error| error.within("stored facts don't decode"))?;
         if format != FORMAT {
             return Err(Damaged(format!("stored facts are of format {format}, this version reads {FORMAT}")));
         }
-        Ok(call)
+        Ok((call_id, call))
     }
 
-    fn read(data: &[u8]) -> Result<(i64, Self), Damaged> {
+    fn read(data: &[u8]) -> Result<(i64, &[u8], Self), Damaged> {
         let mut reader = Reader::new(data);
         let many = reader.array()?;
         if many < FIELDS {
             return Err(Damaged(format!("Expected `array` of at least length {FIELDS}, got {many}")));
         }
         let format = reader.int()?;
-        let mut call = Self::new(reader.bytes()?);
+        let call_id = reader.bytes()?;
+        let mut call = Self::default();
         let capped = reader.uint(CAPPED)? as u32;
         // Whatever was packed, the shortest form is kept: what is equal must be equal bytes.
         for _ in 0..reader.array()? {
@@ -313,7 +315,16 @@ impl Call {
             call.more = Some(Box::new(More { slims, capped, ..More::default() }));
         }
         call.normal = false;
-        Ok((format, call))
+        Ok((format, call_id, call))
+    }
+}
+
+/// Whether a message ends a session: BYE, a final response from 300 on but 401 and 407, a final one to a MESSAGE.
+fn ends(fact: &Fact<'_>) -> bool {
+    match (fact.method, fact.status) {
+        (BYE, _) => true,
+        (MESSAGE, status) => status >= 200,
+        (_, status) => status >= 300 && status != 401 && status != 407,
     }
 }
 

@@ -26,26 +26,30 @@ thread_local! {
 }
 
 #[pyclass(module = "sipcdr.builder._native")]
-pub struct Call(pub Inner);
+pub struct Call {
+    #[pyo3(get)]
+    pub call_id: Py<PyBytes>,
+    facts: Inner,
+}
 
 impl Call {
     /// The call within its bounds.
     pub fn normal(&mut self) -> PyResult<&Inner> {
-        self.0.normalise()?;
-        Ok(&self.0)
+        self.facts.normalise()?;
+        Ok(&self.facts)
     }
 }
 
 #[pymethods]
 impl Call {
     #[new]
-    fn new(call_id: &[u8]) -> Self {
-        Self(Inner::new(call_id))
+    fn new(call_id: Py<PyBytes>) -> Self {
+        Self { call_id, facts: Inner::default() }
     }
 
     #[getter]
-    fn call_id<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.0.call_id())
+    fn ended(&self) -> bool {
+        self.facts.ended
     }
 
     #[pyo3(signature = (message, rules=None))]
@@ -60,17 +64,17 @@ impl Call {
         };
         if let Ok(message) = message.cast::<super::message::Message>() {
             let message = &message.get().0;
-            return SCRATCH.with_borrow_mut(|scratch| Ok(self.0.add(message, header.as_bytes(), scratch)?));
+            return SCRATCH.with_borrow_mut(|scratch| Ok(self.facts.add(message, header.as_bytes(), scratch)?));
         }
         let Some(message) = plain(message)? else { return Ok(0) };
-        SCRATCH.with_borrow_mut(|scratch| Ok(self.0.add(&message, header.as_bytes(), scratch)?))
+        SCRATCH.with_borrow_mut(|scratch| Ok(self.facts.add(&message, header.as_bytes(), scratch)?))
     }
 
-    fn join(&self, other: &Self) -> PyResult<Self> {
-        if self.0.call_id() != other.0.call_id() {
+    fn join(&self, py: Python<'_>, other: &Self) -> PyResult<Self> {
+        if self.call_id.as_bytes(py) != other.call_id.as_bytes(py) {
             return Err(PyValueError::new_err("only calls of one Call-ID can be joined"));
         }
-        Ok(Self(self.0.join(&other.0)?))
+        Ok(Self { call_id: self.call_id.clone_ref(py), facts: self.facts.join(&other.facts)? })
     }
 
     #[getter]
@@ -126,12 +130,14 @@ impl Call {
     }
 
     fn __bytes__<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        Ok(PyBytes::new(py, &self.normal()?.to_bytes()))
+        self.facts.normalise()?;
+        Ok(PyBytes::new(py, &self.facts.to_bytes(self.call_id.as_bytes(py))))
     }
 
     #[staticmethod]
-    fn from_bytes(data: &[u8]) -> PyResult<Self> {
-        Ok(Self(Inner::from_bytes(data)?))
+    fn from_bytes(py: Python<'_>, data: &[u8]) -> PyResult<Self> {
+        let (call_id, facts) = Inner::from_bytes(data)?;
+        Ok(Self { call_id: PyBytes::new(py, call_id).unbind(), facts })
     }
 }
 

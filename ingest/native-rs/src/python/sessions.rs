@@ -37,18 +37,20 @@ pub fn sessions<'py>(
     counts: &Bound<'py, PyAny>,
 ) -> PyResult<Option<Bound<'py, PyList>>> {
     let mut call = call.try_borrow_mut()?;
+    let call_id = call.call_id.clone_ref(py);
     let call = call.normal()?;
     let mut maker = match MAKER.take() {
         Some(maker) => maker,
         None => Maker::new(py)?,
     };
-    let rows = rows(py, call, &maker.rules(rules), &mut maker, counts);
+    let rows = rows(py, call_id.as_bytes(py), call, &maker.rules(rules), &mut maker, counts);
     MAKER.set(Some(maker));
     rows
 }
 
 fn rows<'py>(
     py: Python<'py>,
+    call_id: &[u8],
     call: &crate::call::Call,
     rules: &Option<Rc<Rules>>,
     maker: &mut Maker,
@@ -58,7 +60,7 @@ fn rows<'py>(
     let (facts, slims) = (call.facts()?, call.slims()?);
     let mut found = Counts::default();
     let mut rows = Vec::new();
-    if !derive(call.call_id(), &facts, &slims, rules, &mut found, |details| rows.push(maker.details(py, details))) {
+    if !derive(call_id, &facts, &slims, rules, &mut found, |details| rows.push(maker.details(py, details))) {
         return Ok(None);
     }
     let rows = rows.into_iter().collect::<PyResult<Vec<_>>>()?;
