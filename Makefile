@@ -3,6 +3,7 @@
 # make soak   writers killed 100 times on SQLite and PostgreSQL and 20 times on MariaDB, which takes some ten minutes;
 #             then daemons killed 20 times over 200,000 messages, and the database held away for a minute
 # make fuzz   what fuzzing needs, then all targets for SECONDS together; TARGETS chooses some
+# make fuzz-native  the same of the native kernel alone; it takes a nightly cargo and cargo-fuzz
 # make twins  the native kernel held to the Python that defines it, over CASES inputs (a million) of each kind
 # make wheel  sdist and wheel in dist/; the wheel is for this platform, with the native kernel where cargo is
 
@@ -38,7 +39,7 @@ endif
 # What the native kernel is built from, by cargo where it is there.
 KERNEL = $(wildcard ingest/native-rs/Cargo.* ingest/native-rs/src/*.rs ingest/native-rs/src/python/*.rs)
 
-.PHONY: demo test soak fuzz twins wheel packages clean
+.PHONY: demo test soak fuzz fuzz-native twins wheel packages clean
 
 demo: $(VENV)/.installed
 	$(BIN)/sipcdr replay fixtures/demo.pcap --to sqlite:///demo.db
@@ -56,6 +57,9 @@ soak: packages $(VENV)/.installed-test
 
 fuzz: $(VENV)/.installed-fuzz
 	$(BIN)/python -m fuzz.run --seconds $(SECONDS) $(TARGETS)
+
+fuzz-native: $(VENV)/.installed-test
+	$(BIN)/python -m fuzz.native --seconds $(SECONDS) $(TARGETS)
 
 twins: $(VENV)/.installed-test
 	$(BIN)/python -m fuzz.twins --cases $(CASES) $(TARGETS)
