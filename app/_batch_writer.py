@@ -97,6 +97,24 @@ class BatchWriter:
 
         return self._background.submit(lambda: self._again(assign))
 
+    def positions(self, source: str) -> Future[list[StoredPosition]]:
+        """All positions of a source."""
+
+        def read() -> list[StoredPosition]:
+            with self._sink.begin() as transaction:
+                return transaction.positions(source)
+
+        return self._background.submit(lambda: self._again(read))
+
+    def forget(self, positions: list[StoredPosition]) -> Future[None]:
+        """Delete positions of what is no more."""
+
+        def forget() -> None:
+            with self._sink.begin() as transaction:
+                transaction.forget_positions(positions)
+
+        return self._background.submit(lambda: self._again(forget))
+
     def close(self, seconds: float) -> None:
         """Give up what waits for its database, and end."""
         self._abandoned.set()

@@ -1,10 +1,16 @@
 """From files that grow into the database: a folder of rotating captures, or a log with its older parts.
 
-Files are read one after the other, the oldest first, each as it grows; one is over when there is a newer one and
-nothing was added to it for a while. A file's position is the number of its first message that isn't written. A file
-that was read in part is read again from its beginning after a start, as its streams began there, but only what comes
-from its position on is taken. It is known by its first bytes, so it may be renamed; a name that is used
-again, as in a ring of files, is another file.
+1. Files are begun one after the other, in the order in which they were last written, and each is read as it grows. It
+   has ended when there is a newer one and nothing was added to it for a while, or when it was begun anew. Where an
+   older one goes on growing beside a newer one, both are read.
+2. A file is known by its first bytes, of what it unpacks to. So it may be renamed, copied and cut (`copytruncate`) or
+   packed; and a name that is used again, as in a ring of files, is another file. What is too short to be known has no
+   position, and is read again after a start.
+3. A file's position is the byte from which on it has to be read again: that of a record, before which all messages are
+   in the database. For each call in memory the byte is known from which on its messages come.
+4. TCP streams and fragments go on from a capture into the one that follows it. While the beginning of a message waits
+   for its end, its file, and all that follow, are to be read again from there on.
+5. Positions of files that weren't there for an hour are deleted.
 """
 
 from __future__ import annotations
@@ -12,33 +18,107 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from sipcdr.ingest import Inputs, log_options
+from sipcdr.ingest import Dissector, Followed, Limits, NotACapture, begins, head_of, log_options
 
 from ._feed import Feed
 from ._unwritten import Part
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from concurrent.futures import Future
     from os import stat_result
     from pathlib import Path
 
-    from sipcdr.ingest import LogOptions
+    from sipcdr.builder import SipMessage
+    from sipcdr.ingest import Grows, Head, LogOptions
 
     from ._feed import Running
 
-OVER: Final = 1 << 62
-"""The position of a file of which all is written, and nothing more will come."""
-_HEAD: Final = 1024
+_T = TypeVar("_T")
+
+HEAD: Final = 1024
 """Bytes by which a file is known; a capture's hold the time of its first packets."""
 _QUIET_SECONDS: Final = 2.0
+_BESIDE_SECONDS: Final = 10.0
+"""An older file that was written so long after a newer one came is no older one."""
 _WAIT: Final = 0.2
+_LISTED_SECONDS: Final = 0.5
+_SETTLE_SECONDS: Final = 5.0
+_KEPT_SECONDS: Final = 3600.0
 _LOGS: Final = log_options()
+_LIMITS: Final = Limits()
 _FILES: Final = 100_000
 """Files of a folder that are looked at."""
+_STRANDS: Final = 8
 
 _log = logging.getLogger(__name__)
+
+
+class _Stopped(Exception):
+    """The wish to end came while a reader waited: what it holds has no end yet."""
+
+
+class _File:
+    """A file that is read, or was and isn't written yet.
+
+    start: the byte from which on it is read. known: whether it has a position. packed: by what its packed form is
+    known. waits: nothing more came the last time.
+    """
+
+    def __init__(self, path: Path, part: Part, start: int, followed: Followed, head: bytes, *, known: bool) -> None:
+        self.path = path
+        self.part = part
+        self.start = start
+        self.followed = followed
+        self.head = head
+        self.known = known
+        self.status = followed.source.status()
+        self.waits = False
+        self.packed = ""
+
+    def is_anew(self) -> bool:
+        """Whether it was cut, or cut and written again, since it was begun."""
+        source = self.followed.source
+        self.status = source.status()
+        return self.status.st_size < source.taken or source.first(len(self.head)) != self.head
+
+
+class _Strand:
+    """Captures that continue each other. files: in their order, the last one of them being read unless `idle`."""
+
+    def __init__(self, dissector: Dissector) -> None:
+        self.dissector = dissector
+        self.files: list[_File] = []
+        self.idle = True
+        self.moved = self.settled = time.monotonic()
+
+    @property
+    def holds(self) -> tuple[int, int] | None:
+        """The oldest byte of what waits for more: the file's place in `files`, and the byte."""
+        places = {str(file.path): place for place, file in reversed(list(enumerate(self.files)))}
+        return min(((places.get(each.source, 0), each.number) for each in self.dissector.waits_for), default=None)
+
+    def since(self, held: tuple[int, int] | None) -> dict[Part, int]:
+        """From where on files have to be read again to have what was read last and what was held before."""
+        file = self.files[-1]
+        if held is None:
+            return {file.part: file.followed.since}
+        place, byte = held
+        since = {each.part: each.start for each in self.files[place:]}
+        since[self.files[place].part] = min(byte, file.followed.since) if place == len(self.files) - 1 else byte
+        return since
+
+    def reached(self, held: tuple[int, int] | None) -> dict[Part, int]:
+        """From where on files have to be read again to have what comes next and what is held now."""
+        if held is None:
+            return {each.part: each.followed.reached for each in self.files}
+        place, byte = held
+        return {
+            each.part: each.followed.reached if number < place else byte if number == place else each.start
+            for number, each in enumerate(self.files)
+        }
 
 
 class FilesFeed:
@@ -50,35 +130,54 @@ class FilesFeed:
         self._glob = glob
         self._logs = logs
         self._metrics = running.metrics
+        self._writer = running.writer
         self._stop = running.stop
         self._source = f"files {folder}/{glob}"
         if len(self._source) > 255:
             self._source = f"files {hashlib.sha256(self._source.encode()).hexdigest()}"
-        self._over: dict[Path, tuple[int, int, int]] = {}
+        self._strands: list[_Strand] = []
+        self._peers: list[Dissector] = []
+        self._over: dict[Path, tuple[int, int, int, int]] = {}
+        self._came: dict[Path, float] = {}
+        self._stored: dict[str, int] = {}
+        self._present: set[str] = set()
+        self._listed: tuple[float, list[tuple[Path, stat_result]]] = (-_LISTED_SECONDS, [])
+        self._looked = time.monotonic()
 
     def run(self) -> None:
         """Read until `stop`. Raises what writing raises."""
+        stored = self._waited_for(self._writer.positions(self._source))
+        self._stored = {each.partition: each.position for each in stored or ()}
         try:
             while not self._stop.is_set():
                 files = self._files()
-                self.feed.open = files is not None
-                self._metrics.source_up.labels(self.feed.name).set(self.feed.open)
-                path = next((path for path, status in files or () if self._over.get(path) != _signature(status)), None)
-                if path is None or not self._read(path):
-                    self.feed.go_round()
+                # Every strand is asked, and then for a new file.
+                moved = [self._read(strand) for strand in list(self._strands)]
+                if not any([*moved, self._begin(files)]):
                     self._stop.wait(_WAIT)
+                self._retire()
+                self._forget_gone(files)
+                self.feed.go_round()
+                while self.feed.choked and not self._stop.wait(_WAIT):
+                    self.feed.go_round()
         finally:
-            self.feed.open = False
-            self._metrics.source_up.labels(self.feed.name).set(0)
+            self._set_open(False)
+            for strand in self._strands:
+                for file in strand.files:
+                    file.followed.close()
             self.feed.flush()
 
-    def _files(self) -> list[tuple[Path, stat_result]] | None:
-        """The files, the oldest first; None where there is no such folder."""
+    def _files(self) -> list[tuple[Path, stat_result]]:
+        """The files, the oldest first; none where there is no such folder."""
+        now = time.monotonic()
+        if now - self._listed[0] < _LISTED_SECONDS:
+            return self._listed[1]
         found: list[tuple[Path, stat_result]] = []
-        if not self._folder.is_dir():
+        is_there = self._folder.is_dir()
+        self._set_open(is_there)
+        if not is_there:
             _log.error("%s: there is no folder %s", self.feed.name, self._folder)
-            return None
-        for path in self._folder.glob(self._glob):
+        for path in self._folder.glob(self._glob) if is_there else ():
             try:
                 if path.is_file() and not path.name.startswith("."):
                     found.append((path, path.stat()))
@@ -87,86 +186,244 @@ class FilesFeed:
             if len(found) >= _FILES:
                 _log.error("%s: only %d files of %s are looked at", self.feed.name, _FILES, self._folder)
                 break
-        gone = self._over.keys() - {path for path, _ in found}
-        for path in gone:
-            del self._over[path]
-        return sorted(found, key=lambda item: (item[1].st_mtime_ns, item[0]))
+        names = {path for path, _ in found}
+        for gone in self._over.keys() - names:
+            del self._over[gone]
+        self._came = {path: self._came.get(path, time.time()) for path in names}
+        found.sort(key=lambda item: (item[1].st_mtime_ns, item[0]))
+        self._listed = (now, found)
+        return found
 
-    def _read(self, path: Path) -> bool:
-        """Read a file until it is over, or isn't there any more; False if it can't be begun yet."""
-        identity = self._identity(path)
-        if identity is None:
-            return False
-        part = Part(self._source, identity)
-        if part not in self.feed.unwritten:
-            stored = self._taken(identity)
-            if stored is None:
+    def _begin(self, files: list[tuple[Path, stat_result]]) -> bool:
+        """Step 1: open the next file, if it is time for it."""
+        busy = [strand.files[-1] for strand in self._strands if not strand.idle]
+        own = {(file.status.st_dev, file.status.st_ino) for file in busy}
+        for path, status in files:
+            if self._over.get(path) == _signature(status) or (status.st_dev, status.st_ino) in own:
+                continue
+            beside = self._came[path] + _BESIDE_SECONDS
+            if len(busy) >= _STRANDS or any(file.status.st_mtime < beside for file in busy):
                 return False
-            if stored[1] >= OVER:
-                return self._is_over(path)
-            self.feed.unwritten.open(part, *stored)
-            _log.info("%s: reads %s from message %d", self.feed.name, path.name, stored[1])
-        start = self.feed.unwritten.next(part)
-        inputs = Inputs([str(path)], tally=self.feed.tally, reader="python", follow=True, logs=self._logs)
-        for batch in inputs:
-            messages = [message for message in batch if message.position.number >= start]
-            if messages:
-                following = max(self.feed.unwritten.next(part), max(each.position.number for each in messages) + 1)
-                self.feed.unwritten.receive(part, messages, following, self.feed.latest())
-                self._metrics.records.labels(self.feed.name).inc(len(batch))
-                self._metrics.received(self.feed.name, messages)
-            self.feed.go_round()
-            while self.feed.choked and not self._stop.wait(_WAIT):
-                self.feed.go_round()
+            try:
+                if self._open(path, status):
+                    return True
+            except (NotACapture, OSError) as error:
+                _log.warning("%s: %s: %s", self.feed.name, path.name, getattr(error, "strerror", None) or error)
+                self._over[path] = _signature(status)
             if self._stop.is_set():
-                return True
-            if not batch and self._will_be_over(path):
-                inputs.stop()
-        for problem in self.feed.tally.problems:
-            _log.warning("%s: %s: %s", self.feed.name, problem.source, problem.reason)
-        self.feed.tally.problems.clear()
-        if self._will_be_over(path):
-            self.feed.unwritten.receive(part, [], OVER)
-            self.feed.unwritten.retire(OVER)
-            self._is_over(path)
+                return False
+        return False
+
+    def _open(self, path: Path, status: stat_result) -> bool:
+        """Step 2: know a file, and go on with it; False if there is nothing to read, or not yet."""
+        head = head_of(str(path))
+        packed = ""
+        if head.packed:
+            if time.time() - status.st_mtime < _QUIET_SECONDS:
+                return False  # it is being packed
+            packed = _digest(_first(path))
+            if self._stored.get(packed) == status.st_size:
+                self._is_known(packed, path, status)
+                return False
+        known = len(head.data) >= HEAD
+        identity = _digest(head.data[:HEAD]) if known else f"{status.st_dev}:{status.st_ino}"
+        part = Part(self._source, identity)
+        if part in self.feed.unwritten:
+            return False  # the same, by another name, isn't written yet
+        epoch, position = None, 0
+        if known:
+            self._present.add(identity)
+            if not packed and self._stored.get(identity) == status.st_size:
+                self._is_known(identity, path, status)
+                return False
+            taken = self._taken(identity)
+            if taken is None:
+                return False
+            epoch, position = taken
+            if not packed and position >= status.st_size:
+                self._is_known(identity, path, status)
+                return False
+        self.feed.unwritten.open(part, epoch, position)
+        strand = self._strand(head)
+        grows = self._grows(strand)
+        followed = Followed(
+            str(path), position, strand.dissector, self.feed.tally, grows, limits=_LIMITS, logs=self._logs
+        )
+        file = _File(path, part, position, followed, followed.source.first(HEAD), known=known)
+        file.packed = packed
+        strand.files.append(file)
+        strand.idle = False
+        _log.info("%s: reads %s from byte %d", self.feed.name, path.name, position)
         return True
 
-    def _identity(self, path: Path) -> str | None:
-        """What a file is known by; None while it has too little for that."""
+    def _is_known(self, identity: str, path: Path, status: stat_result) -> None:
+        self._present.add(identity)
+        self._over[path] = _signature(status)
+
+    def _strand(self, head: Head) -> _Strand:
+        """Step 4: what a capture continues, or a new one."""
+        idle = [strand for strand in self._strands if strand.idle]
+        start = begins(head.data)
+        fitting = [strand for strand in idle if start is not None and strand.dissector.last_time <= start]
+        if fitting:
+            return max(fitting, key=lambda strand: strand.dissector.last_time)
+        for strand in idle:
+            if not strand.files and strand.holds is None:
+                strand.dissector.finish()
+                self._strands.remove(strand)
+        strand = _Strand(Dissector("", self.feed.tally, _LIMITS, peers=self._peers))
+        self._strands.append(strand)
+        return strand
+
+    def _grows(self, strand: _Strand) -> Grows:
+        def grows(*_: object) -> bool:
+            # The reader may wait in here for the rest of something.
+            self.feed.go_round()
+            file = strand.files[-1]
+            file.waits = True
+            if self._stop.is_set():
+                raise _Stopped
+            return not file.is_anew() and not self._will_be_over(file)
+
+        return grows
+
+    def _will_be_over(self, file: _File) -> bool:
+        """Whether there is a newer file, or this one is gone, and it has been quiet for a while."""
+        if time.time() - file.status.st_mtime < _QUIET_SECONDS:
+            return False
+        files = self._files()
+        own = (file.status.st_dev, file.status.st_ino)
+        return not files or own != (files[-1][1].st_dev, files[-1][1].st_ino)
+
+    def _read(self, strand: _Strand) -> bool:
+        """Step 3: take the next piece of a file; False if there is none now."""
+        if strand.idle:
+            self._settle(strand)
+            return False
+        file = strand.files[-1]
+        held = strand.holds
+        waited, file.waits = file.waits, False
+        messages: list[SipMessage] | None = None
         try:
-            with path.open("rb") as file:
-                head = file.read(_HEAD)
+            # What was written anew since is another file's.
+            if not waited or not file.is_anew():
+                messages = file.followed.read()
         except OSError as error:
-            _log.warning("%s: %s: %s", self.feed.name, path.name, error.strerror)
-            return None
-        if len(head) < _HEAD and not self._will_be_over(path):
-            return None
-        return hashlib.sha256(head).hexdigest()
+            _log.warning("%s: %s: %s", self.feed.name, file.path.name, error.strerror)
+        except _Stopped:
+            return False
+        if messages:
+            self._take_in(messages, strand.since(held))
+        if not file.known and (messages is None or file.followed.source.taken >= HEAD):
+            self._know(file)
+        if messages is None:
+            strand.idle = True
+            if not file.is_anew():
+                self._over[file.path] = _signature(file.status)
+            file.followed.close()
+            for problem in self.feed.tally.problems:
+                _log.warning("%s: %s: byte %d: %s", self.feed.name, problem.source, problem.offset, problem.reason)
+            self.feed.tally.problems.clear()
+        if not file.waits:
+            strand.moved = time.monotonic()
+        self._settle(strand)
+        for part, byte in strand.reached(strand.holds).items():
+            self.feed.unwritten.reach(part, byte)
+        return not file.waits
+
+    def _take_in(self, messages: list[SipMessage], since: Mapping[Part, int]) -> None:
+        self.feed.unwritten.collect(messages, since, self.feed.latest())
+        self._metrics.records.labels(self.feed.name).inc(len(messages))
+        self._metrics.received(self.feed.name, messages)
+
+    def _settle(self, strand: _Strand) -> None:
+        """Let nothing wait in the dissector for ever when nothing comes."""
+        now = time.monotonic()
+        if now - strand.settled < _SETTLE_SECONDS or not strand.files:
+            return
+        strand.settled = now
+        held = strand.holds
+        if held is not None:
+            messages = strand.dissector.wait_until(strand.dissector.last_time + int((now - strand.moved) * 1_000_000))
+            if messages:
+                self._take_in(messages, strand.since(held))
+            for part, byte in strand.reached(strand.holds).items():
+                self.feed.unwritten.reach(part, byte)
+
+    def _know(self, file: _File) -> None:
+        """Give a file a position that was too short for one when it was begun."""
+        content = file.followed.source.first(HEAD) if not file.packed else head_of(str(file.path)).data[:HEAD]
+        file.head = file.followed.source.first(HEAD)
+        part = Part(self._source, _digest(content))
+        if part in self.feed.unwritten:
+            return  # a copy
+        taken = self._taken(part.partition)
+        if taken is not None:
+            self._present.add(part.partition)
+            self.feed.unwritten.rename(file.part, part, taken[0])
+            file.part = part
+            file.known = True
+
+    def _retire(self) -> None:
+        """Forget files of which all is written."""
+        for strand in self._strands:
+            held = strand.holds
+            ended = strand.files if strand.idle else strand.files[:-1]
+            ended = ended if held is None else ended[: held[0]]
+            done = set(self.feed.unwritten.retire([file.part for file in ended]))
+            for file in [file for file in ended if file.part in done]:
+                strand.files.remove(file)
+                if file.packed:
+                    self._present.add(file.packed)
+                    self._writer.assign(self._source, {file.packed: file.status.st_size}, anew=True)
+
+    def _forget_gone(self, files: list[tuple[Path, stat_result]]) -> None:
+        """Step 5."""
+        if time.monotonic() - self._looked < _KEPT_SECONDS:
+            return
+        self._looked = time.monotonic()
+        present, self._present = self._present, set()
+        if not files:
+            return  # perhaps the folder isn't mounted
+        for path, _ in files:
+            try:
+                head = head_of(str(path), HEAD).data
+                present |= {_digest(head), _digest(_first(path))}
+            except (NotACapture, OSError):
+                continue
+            self.feed.go_round()
+        present |= {file.part.partition for strand in self._strands for file in strand.files}
+        stored = self._waited_for(self._writer.positions(self._source))
+        gone = [each for each in stored or () if each.partition not in present]
+        if gone:
+            self._waited_for(self._writer.forget(gone))
+            _log.info("%s: forgot the positions of %d files that are gone", self.feed.name, len(gone))
 
     def _taken(self, identity: str) -> tuple[int, int] | None:
         """Epoch and position of a file, as soon as the database tells them; None at the end."""
-        future = self.feed.running.writer.assign(self._source, {identity: 0}, anew=False)
+        taken = self._waited_for(self._writer.assign(self._source, {identity: 0}, anew=False))
+        return (taken[0].epoch, taken[0].position) if taken else None
+
+    def _waited_for(self, future: Future[_T]) -> _T | None:
         while not future.done():
             self.feed.go_round()
             if self._stop.wait(0.01):
                 return None
-        [stored] = future.result()
-        return stored.epoch, stored.position
+        return future.result()
 
-    def _will_be_over(self, path: Path) -> bool:
-        """Whether there is a newer file, and this one has been quiet for a while."""
-        files = self._files() or []
-        status = next((status for each, status in files if each == path), None)
-        if status is None:
-            return False
-        quiet = time.time() - status.st_mtime > _QUIET_SECONDS
-        return quiet and files[-1][0] != path
-
-    def _is_over(self, path: Path) -> bool:
-        with suppress(OSError):
-            self._over[path] = _signature(path.stat())
-        return True
+    def _set_open(self, is_open: bool) -> None:
+        self.feed.open = is_open
+        self._metrics.source_up.labels(self.feed.name).set(is_open)
 
 
-def _signature(status: stat_result) -> tuple[int, int, int]:
-    return status.st_ino, status.st_size, status.st_mtime_ns
+def _signature(status: stat_result) -> tuple[int, int, int, int]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _first(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD)
+
+
+def _digest(head: bytes) -> str:
+    return hashlib.sha256(head).hexdigest()

@@ -10,7 +10,7 @@ from sipcdr.builder import Correlator
 from sipcdr.sinks import StoredPosition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sipcdr.builder import Call, Rules, SipMessage
 
@@ -181,6 +181,23 @@ class Unwritten:
         reading.next = following
         self.received += len(messages)
 
+    def collect(self, messages: Sequence[SipMessage], since: Mapping[Part, int], latest: int = _NEVER) -> None:
+        """Take in messages that come together out of several parts, to be read again from these offsets on."""
+        readings = [(self._readings[part], offset) for part, offset in since.items()]
+        correlator = readings[0][0].group.correlator
+        early = correlator.watermark - self._holding.hold
+        correlator.receive(messages, latest)
+        for call_id in {message.call_id for message in messages}:
+            if call_id in correlator:
+                for reading, offset in readings:
+                    reading.first.setdefault(call_id, offset)
+        self.late += sum(message.time < early for message in messages)
+        self.received += len(messages)
+
+    def reach(self, part: Part, offset: int) -> None:
+        """What is read next of a part, where nothing else is left, stands at that offset."""
+        self._readings[part].next = offset
+
     def skip(self, part: Part, offset: int) -> None:
         """Go on at another offset, as what was to come is gone; with one that is lower the offsets began anew."""
         reading = self._readings[part]
@@ -229,11 +246,23 @@ class Unwritten:
         if not self._readings:
             self._homes.clear()
 
-    def retire(self, end: int) -> None:
-        """Forget parts whose last batch carried this position, their end; what is in memory of others stays."""
-        for part, reading in list(self._readings.items()):
-            if reading.told == reading.position == end:
+    def rename(self, part: Part, new: Part, epoch: int) -> None:
+        """Let a part that had no position have one, by its name and Epoch."""
+        reading = self._readings.pop(part)
+        del reading.group.parts[part]
+        reading.epoch = epoch
+        reading.told = -1
+        self._readings[new] = reading.group.parts[new] = reading
+
+    def retire(self, parts: Iterable[Part]) -> list[Part]:
+        """Forget those of some parts of which nothing is left to be written; what is in memory of others stays."""
+        done = []
+        for part in parts:
+            reading = self._readings[part]
+            if not reading.first and (reading.epoch is None or reading.told == reading.next):
                 del self._readings[part], reading.group.parts[part]
+                done.append(part)
+        return done
 
     def _forget(self, calls: list[Call], group: _Group) -> None:
         for reading in group.parts.values():

@@ -6,8 +6,10 @@
 """
 
 from ._carried import Carried, packets
+from ._dissect import Dissector
 from ._envelope import Names
 from ._errors import IngestError, NotACapture, ReaderUnavailable, SourceRefused, SourceUnavailable
+from ._followed import Followed, Head, begins, head_of
 from ._hep import encode as encode_hep
 from ._inputs import Inputs, Reader
 from ._kafka import Consumer, KafkaSettings, Lost, Partition, Polled, open_consumer
@@ -18,13 +20,18 @@ from ._pyshark import SharkOptions
 from ._scan import scan
 from ._share import Share
 from ._sip import is_start_line
+from ._source import Grows
 from ._tally import Problem, Refused, Tally
 from ._values import Form, HeaderNames, Poison, Record, Values
 
 __all__ = [
     "Carried",
     "Consumer",
+    "Dissector",
+    "Followed",
     "Form",
+    "Grows",
+    "Head",
     "HeaderNames",
     "HepListener",
     "IngestError",
@@ -52,7 +59,9 @@ __all__ = [
     "SourceUnavailable",
     "Tally",
     "Values",
+    "begins",
     "encode_hep",
+    "head_of",
     "is_start_line",
     "log_options",
     "open_consumer",

@@ -56,6 +56,11 @@ class Stream:
     grows = waits = False
     """Whether more may come where it ends now: never to what is packed."""
 
+    def skip(self, to: int) -> None:
+        """Go on at that byte, from the first."""
+        while to > 0 and (data := self.read(min(to, CHUNK))):
+            to -= len(data)
+
     def peek(self, size: int) -> bytes:
         """The next bytes, which stay: so many, or all that are left."""
         while len(self._buffer) < size:
@@ -102,6 +107,11 @@ class _Meter:
             )
         self._unpacked += len(piece)
         return piece
+
+
+def is_packed(head: bytes) -> bool:
+    """Whether what begins so is compressed or an archive."""
+    return head.startswith((_ZIP, *_UNPACK))
 
 
 def captures(source: Source, limits: Limits) -> Iterator[Source | Stream]:

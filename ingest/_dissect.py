@@ -115,7 +115,7 @@ class Dissector:
 
     def feed(self, records: Iterable[Record]) -> Iterator[list[SipMessage]]:
         """The messages of these frames, in batches."""
-        link_type = -1
+        link_type = -2
         offsets = _FAST[1]
         shortest = ip = 0
         tunnels = UDP_PORTS
@@ -125,6 +125,7 @@ class Dissector:
         for number, time, link, frame in records:
             if link != link_type:
                 if link < 0:  # nothing yet
+                    self.last_time = time or self.last_time
                     yield self.take()
                     continue
                 link_type = link
@@ -169,7 +170,7 @@ class Dissector:
             self.walk(number, time, link, frame)
             if len(self.messages) >= self.batch:
                 yield self.take()
-        self.last_time = time
+        self.last_time = time or self.last_time
         counts = self._tally.counts
         if media:
             counts[_NO_SIP_UDP] += media
@@ -186,6 +187,24 @@ class Dissector:
         self.streams.flush()
         self.peers.remove(self)
         return self.take()
+
+    def wait_until(self, time: int) -> list[SipMessage]:
+        """The messages of which no more comes, as no frame has come up to that time."""
+        self.fragments.expire(time)
+        self._go_on()
+        self.associations.expire(time)
+        self.streams.expire(time)
+        self.streams.forget(time)
+        return self.take()
+
+    @property
+    def waits_for(self) -> list[Position]:
+        """The oldest packets of all that waits: from these on a capture must be read again to have it."""
+        return [
+            *self.fragments.oldest(),
+            *self.associations.oldest(),
+            *self.streams.oldest(),
+        ]
 
     def take(self) -> list[SipMessage]:
         """The messages found since the last time, which are then no longer held."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections import OrderedDict
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from ._packet import Packet
@@ -25,14 +26,15 @@ _held = operator.attrgetter("held")
 class _Datagram:
     """What is there of a datagram: bytes by offset, each with where its fragment ended when it was sent."""
 
-    __slots__ = ("began", "held", "length", "parts", "position", "time")
+    __slots__ = ("began", "first", "held", "length", "parts", "position", "time")
 
-    def __init__(self, began: int, position: Position) -> None:
+    def __init__(self, began: int, position: Position, first: Position) -> None:
         self.parts: dict[int, tuple[bytes, int]] = {}
         self.began = began
         self.held = 0
         self.length = -1
         self.time = began
+        self.first = first
         self.position = position
 
     def content(self) -> tuple[bytes, bool]:
@@ -78,11 +80,11 @@ class Fragments:
         """
         now = packet.time
         limits = self._limits
-        self._expire(now - limits.fragment_wait)
+        self.expire(now)
         key = (packet.source, packet.destination, protocol, identification)
         datagram = self._datagrams.get(key)
         if datagram is None:
-            datagram = self._datagrams[key] = _Datagram(now, packet.position)
+            datagram = self._datagrams[key] = _Datagram(now, packet.position, packet.first)
         data = packet.data[packet.at : packet.end]
         end = offset + packet.whole - packet.at
         if now >= datagram.time:
@@ -121,7 +123,13 @@ class Fragments:
         while self._datagrams:
             self.give_up_oldest()
 
-    def _expire(self, before: int) -> None:
+    def oldest(self) -> list[Position]:
+        """The packet with the first fragment of all that waits."""
+        return [datagram.first for datagram in islice(self._datagrams.values(), 1)]
+
+    def expire(self, time: int) -> None:
+        """Give up what has waited for too long by that time."""
+        before = time - self._limits.fragment_wait
         while self._datagrams:
             key, oldest = next(iter(self._datagrams.items()))
             if oldest.began >= before:
@@ -162,5 +170,6 @@ def _become(packet: Packet, datagram: _Datagram, content: bytes, whole: int) -> 
     packet.at = 0
     packet.end = len(content)
     packet.whole = whole
+    packet.first = datagram.first
     packet.time = datagram.time
     packet.position = datagram.position

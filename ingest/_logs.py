@@ -29,6 +29,7 @@ from ._log_time import Clock
 from ._log_uccapi import UccApi
 from ._scan import scan
 from ._source import STANDARD_INPUT
+from ._tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
     from ._log_format import Format
     from ._source import Window
-    from ._tally import Tally
 
 FORMATS: Final[dict[str, Callable[[Clock], Format]]] = {
     kind.name: kind
@@ -181,6 +181,12 @@ class LogReader:
         for at in range(0, len(data), _PIECE):
             self._take_in(data[at : at + _PIECE], found, ended=False)
         return found
+
+    def pass_over(self, data: bytes) -> None:
+        """Take bytes that were read before: what they say of days and formats counts, and nothing else."""
+        tally, self._tally = self._tally, Tally()
+        self.feed(data)
+        self._tally = tally
 
     def finish(self) -> list[LogMessage]:
         """The messages that are left when the log has ended."""

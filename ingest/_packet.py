@@ -16,13 +16,13 @@ class Packet:
 
     data, at, end: the bytes, where the next header begins, and where what was captured of this layer ends.
     whole: where it ended when it was sent, behind `end` if it is cut. cut_by: why, then.
-    source, destination: the innermost IP addresses, packed.
+    source, destination: the innermost IP addresses, packed. first: where the first was of the frames that it came in.
     """
 
-    __slots__ = ("at", "cut_by", "data", "destination", "end", "position", "source", "time", "whole")
+    __slots__ = ("at", "cut_by", "data", "destination", "end", "first", "position", "source", "time", "whole")
 
     def __init__(self, position: Position, time: int, data: bytes) -> None:
-        self.position = position
+        self.first = self.position = position
         self.time = time
         self.data = data
         self.at = 0
@@ -44,6 +44,7 @@ class Packet:
         packet.end = min(end, self.end)
         packet.whole = end
         packet.cut_by = self.cut_by
+        packet.first = self.first
         return packet
 
 

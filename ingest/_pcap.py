@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 Record = tuple[int, int, int, bytes]
 """A frame of a capture: its number from 1, time in microseconds UTC, link type, and bytes as captured."""
 
-NOTHING_YET: Final[Record] = (0, 0, -1, b"")
-"""No frame, but a sign that there is none now in a file that grows."""
+NOTHING_YET: Final = -1
+"""The link type of what is no frame, but a sign that there is none now in a file that grows: with the number 0, and the
+time of the frame before."""
 
-_FILE_HEADER: Final = 24
+FILE_HEADER: Final = 24
 
 MAGIC: Final[dict[bytes, tuple[str, int, int]]] = {
     b"\xd4\xc3\xb2\xa1": ("<", 1, 16),
@@ -44,9 +45,10 @@ def records(window: Window, tally: Tally, limits: Limits) -> Iterator[Record]:
     Damage is noted as a problem, and reading goes on at the next record that can be made out. Raises NotACapture,
     OSError.
     """
-    window.fill(0, _FILE_HEADER)
+    by_byte = window.by_byte
+    window.fill(0, FILE_HEADER)
     data = window.data
-    if len(data) < _FILE_HEADER:
+    if len(data) < FILE_HEADER:
         raise NotACapture(window.source.damage or "a pcap file that ends inside its header")
     order, divisor, header = MAGIC[data[:4]]
     (link_type,) = struct.unpack_from(order + "I", data, 20)
@@ -55,8 +57,8 @@ def records(window: Window, tally: Tally, limits: Limits) -> Iterator[Record]:
     unpack = struct.Struct(order + "IIII").unpack_from
     name = window.source.name
     longest = limits.packet
-    number = counted = previous = at = 0
-    at = _FILE_HEADER
+    number = counted = previous = time = 0
+    at = FILE_HEADER
     size = len(data)
     while True:
         damage = ""
@@ -72,7 +74,8 @@ def records(window: Window, tally: Tally, limits: Limits) -> Iterator[Record]:
                 damage = f"a record of {captured} bytes of a frame that had {wire}"
             elif end <= size and (captured or wire):
                 number += 1
-                yield number, seconds * 1_000_000 + fraction // divisor, link_type, data[start:end]
+                time = seconds * 1_000_000 + fraction // divisor
+                yield window.base + at if by_byte else number, time, link_type, data[start:end]
                 previous = seconds
                 at = end
                 continue
@@ -85,8 +88,8 @@ def records(window: Window, tally: Tally, limits: Limits) -> Iterator[Record]:
                 data = window.move(at)
                 at = 0
                 size = len(data)
-                if window.waits:
-                    yield NOTHING_YET
+                if window.waits or by_byte:
+                    yield 0, time, NOTHING_YET, b""
                 continue
             damage = window.source.damage
             # What is cut off a file that was followed is still being written.

@@ -16,9 +16,10 @@ from ._source import CHUNK
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ._containers import Stream
     from ._limits import Limits
     from ._pcap import Record
-    from ._source import Window
+    from ._source import Source, Window
     from ._tally import Tally
 
 MAGIC: Final = b"\x0a\x0d\x0d\x0a"
@@ -72,6 +73,7 @@ def records(window: Window, tally: Tally, limits: Limits) -> Iterator[Record]:
     data = window.data
     if data[8:12] not in _ORDERS:
         raise NotACapture(window.source.damage or "a pcapng file whose byte order mark is damaged")
+    by_byte = window.by_byte
     section = _Section(_ORDERS[data[8:12]])
     name = window.source.name
     number = counted = time = at = 0
@@ -112,7 +114,7 @@ def records(window: Window, tally: Tally, limits: Limits) -> Iterator[Record]:
                         at = end
                         continue
                     number += 1
-                    yield number, time, link, data[start:stop]
+                    yield window.base + at if by_byte else number, time, link, data[start:stop]
                     at = end
                     continue
         tally.packets += number - counted
@@ -122,8 +124,8 @@ def records(window: Window, tally: Tally, limits: Limits) -> Iterator[Record]:
                 data = window.move(at)
                 at = 0
                 size = len(data)
-                if window.waits:
-                    yield NOTHING_YET
+                if window.waits or by_byte:
+                    yield 0, time, NOTHING_YET, b""
                 continue
             damage = window.source.damage
             # What is cut off a file that was followed is still being written.
@@ -139,6 +141,39 @@ def records(window: Window, tally: Tally, limits: Limits) -> Iterator[Record]:
             return
         data = window.data
         size = len(data)
+
+
+def described(stream: Source | Stream, to: int, limits: Limits) -> bytes:
+    """Read up to a byte; gives what is needed from there on: the section's header, and its descriptions of interfaces.
+
+    Behind damage nothing is looked for.
+    """
+    found = data = b""
+    order: str | None = "<"
+    while to and (piece := stream.read(min(to, CHUNK))):
+        to -= len(piece)
+        data += piece
+        at = 0
+        while order and at + 12 <= len(data):
+            kind = data[at : at + 4]
+            if kind == MAGIC:
+                order = _ORDERS.get(data[at + 8 : at + 12])
+                if order is None:
+                    break
+            (length,) = struct.unpack_from(order + "I", data, at + 4)
+            if length < 12 or length > limits.block:
+                order = None
+                break
+            end = at + length
+            if end > len(data):
+                break
+            if kind == MAGIC:
+                found = data[at:end]
+            elif int.from_bytes(kind, "little" if order == "<" else "big") == _INTERFACE:
+                found += data[at : min(end, at + limits.block - len(found))]
+            at = end
+        data = data[at:] if order else b""
+    return found
 
 
 def _packet(section: _Section, data: bytes, at: int, end: int, kind: int) -> tuple[int, int, int, int]:

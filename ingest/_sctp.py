@@ -10,11 +10,14 @@ from __future__ import annotations
 import operator
 import struct
 from collections import OrderedDict
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from ._packet import TOO_SHORT, Packet
 
 if TYPE_CHECKING:
+    from sipcdr.builder import Position
+
     from ._dissect import Dissector
     from ._limits import Limits
     from ._packet import Step
@@ -41,13 +44,14 @@ _Key = tuple[_Direction, int, int, int]
 class _Parts:
     """Fragments of a message by their numbers: bytes, and whether it is cut. last: of the one that ends it."""
 
-    __slots__ = ("began", "first", "held", "last", "packet", "parts")
+    __slots__ = ("began", "first", "held", "last", "oldest", "packet", "parts")
 
     def __init__(self, packet: Packet) -> None:
         self.parts: dict[int, tuple[bytes, bool]] = {}
         self.first = self.last = -1
         self.held = 0
         self.began = packet.time
+        self.oldest = packet.first
         self.packet = packet
 
     def content(self) -> tuple[bytes, bool]:
@@ -85,7 +89,7 @@ class Associations:
         data, at, end = packet.data, packet.at, packet.end
         if at + 12 > end:
             return self._dissector.skip(TOO_SHORT)
-        self._expire(packet.time - self._limits.fragment_wait)
+        self.expire(packet.time)
         source_port, destination_port, tag = _HEAD.unpack_from(data, at)
         side = (packet.source, packet.destination, source_port, destination_port, tag)
         at += 12
@@ -172,7 +176,13 @@ class Associations:
         """Give up the message that has waited longest."""
         self._give_up(next(iter(self._waiting)))
 
-    def _expire(self, before: int) -> None:
+    def oldest(self) -> list[Position]:
+        """The packet with the first chunk of all that waits."""
+        return [waiting.oldest for waiting in islice(self._waiting.values(), 1)]
+
+    def expire(self, time: int) -> None:
+        """Give up what has waited for too long by that time."""
+        before = time - self._limits.fragment_wait
         while self._waiting:
             key, oldest = next(iter(self._waiting.items()))
             if oldest.began >= before:

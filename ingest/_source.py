@@ -51,6 +51,19 @@ class Source:
         self.taken += len(data)
         return data
 
+    def skip(self, to: int) -> None:
+        """Go on at that byte."""
+        self._file.seek(to)
+        self.taken = to
+
+    def status(self) -> os.stat_result:
+        """The open file's, whatever is at its path now."""
+        return os.fstat(self._file.fileno())
+
+    def first(self, size: int) -> bytes:
+        """The bytes with which the file begins now."""
+        return os.pread(self._file.fileno(), size, 0)
+
     @property
     def waits(self) -> bool:
         """Whether more may come, though there is nothing now."""
@@ -58,7 +71,7 @@ class Source:
 
     def is_same(self, status: os.stat_result) -> bool:
         """Whether that is this file, and not cut to less than was read of it."""
-        own = os.fstat(self._file.fileno())
+        own = self.status()
         return (own.st_dev, own.st_ino) == (status.st_dev, status.st_ino) and status.st_size >= self.taken
 
     def close(self) -> None:
@@ -77,15 +90,16 @@ def open_source(name: str, grows: Grows | None = None) -> Source:
 class Window:
     """A piece of a source that moves over it: `data` begins at byte `base`.
 
-    waits: nothing came the last time, but may yet.
+    waits: nothing came the last time, but may yet. by_byte: number frames by the byte at which they begin.
     """
 
-    __slots__ = ("base", "data", "ended", "source", "waits")
+    __slots__ = ("base", "by_byte", "data", "ended", "source", "waits")
 
-    def __init__(self, source: Source | Stream) -> None:
+    def __init__(self, source: Source | Stream, *, by_byte: bool = False, base: int = 0, data: bytes = b"") -> None:
         self.source = source
-        self.data = b""
-        self.base = 0
+        self.by_byte = by_byte
+        self.data = data
+        self.base = base
         self.ended = False
         self.waits = False
 

@@ -20,6 +20,7 @@ from sipcdr.builder import Position
 from ._packet import SNAP_LENGTH
 from ._sip import FIRST_BYTE, is_start_line
 from ._streams import Undecided
+from ._websocket import WebSocket
 
 if TYPE_CHECKING:
     from ._dissect import Dissector
@@ -32,8 +33,8 @@ _FIN, _SYN, _RST = 1, 2, 4
 _OVERHEAD: Final = 128
 _FAR: Final = 1 << 24  # no window is so wide: another connection between the same ports
 
-_Segment = tuple[int, int, bytes, int, Position]
-"""Offset, end when it was sent, bytes captured, time, position."""
+_Segment = tuple[int, int, bytes, int, Position, Position]
+"""Offset, end when it was sent, bytes captured, time, position, and that of the first frame that it came in."""
 _offset = operator.itemgetter(0)
 _held = operator.attrgetter("held")
 
@@ -41,7 +42,8 @@ _held = operator.attrgetter("held")
 class _Stream:
     """One direction of a connection.
 
-    begin, next: the offset behind the SYN, and the one that comes next; None while not known.
+    begin, next: the offset behind the SYN, and the one that comes next; None while not known. kept: the packet with the
+    first of the bytes that `framer` holds back.
     """
 
     __slots__ = (
@@ -52,6 +54,7 @@ class _Stream:
         "foreign",
         "framer",
         "held",
+        "kept",
         "last",
         "next",
         "pending",
@@ -64,6 +67,7 @@ class _Stream:
         self.between = between
         self.framer: Framing
         self.undecided: Undecided | None = None
+        self.kept: Position | None = None
         self.anchor = 0
         self.begin: int | None = None
         self.next: int | None = None
@@ -91,13 +95,14 @@ class Streams:
         # Both in the order of use: the first is the oldest, and found at once, as in a plain dict it is not.
         self._streams: OrderedDict[bytes, _Stream] = OrderedDict()
         self._waiting: OrderedDict[bytes, _Stream] = OrderedDict()
+        self._holding: dict[bytes, _Stream] = {}
 
     def segment(self, packet: Packet, header: int) -> None:
         """Take in the TCP segment at `packet.at` whose header is that long."""
         data, at, time = packet.data, packet.at, packet.time
         flags = data[at + 13]
         if self._waiting:
-            self._expire_holes(time)
+            self.expire(time)
         start = at + header
         length = packet.whole - start
         if length <= 0 and not flags & (_FIN | _SYN | _RST):
@@ -146,6 +151,12 @@ class Streams:
         self._finish(key, oldest)
         del self._streams[key]
 
+    def forget(self, time: int) -> None:
+        """Forget streams that have been idle for too long by that time."""
+        streams = self._streams
+        while streams and next(iter(streams.values())).last < time - self._limits.stream_idle:
+            self.give_up_oldest()
+
     def flush(self) -> None:
         """Give out what all streams hold: the input has ended."""
         for key, stream in self._streams.items():
@@ -154,9 +165,7 @@ class Streams:
 
     def _new(self, packet: Packet, time: int) -> _Stream:
         dissector = self._dissector
-        streams = self._streams
-        while streams and next(iter(streams.values())).last < time - self._limits.stream_idle:
-            self.give_up_oldest()
+        self.forget(time)
         all_streams = [one.streams for one in dissector.peers]
         while sum(map(len, all_streams)) >= self._limits.streams:
             self._limit(packet, f"more than {self._limits.streams} TCP streams")
@@ -192,22 +201,26 @@ class Streams:
                 self._tally.counts["TCP segments sent again"] += 1
                 return
             if offset <= expected and not stream.pending:
-                self._deliver(stream, expected, (offset, end, data, packet.time, packet.position))
+                self._deliver(stream, expected, (offset, end, data, packet.time, packet.position, packet.first))
                 return
         if not stream.pending:
             stream.since = packet.time
-        bisect.insort(stream.pending, (offset, end, data, packet.time, packet.position), key=_offset)
+        bisect.insort(stream.pending, (offset, end, data, packet.time, packet.position, packet.first), key=_offset)
         stream.pending_size += len(data) + _OVERHEAD
 
     def _deliver(self, stream: _Stream, expected: int, segment: _Segment) -> None:
         """Hand the framer what is new of a segment that holds the expected offset."""
-        offset, end, data, time, position = segment
+        offset, end, data, time, position, first = segment
         fresh = data[expected - offset :] if expected > offset else data
         if fresh:
+            held = len(stream.framer)
             stream.framer.feed(fresh, time, position)
             if stream.undecided is not None and stream.undecided.decided is not None:
                 stream.framer = stream.undecided.decided
                 stream.undecided = None
+            # What is held back are the last bytes; but of WebSocket, some that were unmasked and stripped of heads.
+            if not held or (len(stream.framer) <= len(fresh) and not isinstance(stream.framer, WebSocket)):
+                stream.kept = first
             if stream.framer.idle > self._limits.foreign:
                 stream.foreign = _FOREIGN
                 stream.framer.end()
@@ -266,12 +279,22 @@ class Streams:
         held = stream.pending_size + len(stream.framer)
         self.held += held - stream.held
         stream.held = held
+        if held:
+            self._holding[key] = stream
+        else:
+            self._holding.pop(key, None)
         if self._waiting:
             self._waiting.pop(key, None)
         if stream.pending:
             self._waiting[key] = stream
 
-    def _expire_holes(self, time: int) -> None:
+    def oldest(self) -> list[Position]:
+        """Of each stream that holds something back the packets with it, or with the first of it."""
+        found = [first for stream in self._holding.values() for *_, first in stream.pending]
+        return found + [stream.kept for stream in self._holding.values() if stream.kept and stream.framer]
+
+    def expire(self, time: int) -> None:
+        """Go on behind holes that have been open for too long by that time."""
         before = time - self._limits.stream_wait
         while self._waiting:
             key, stream = next(iter(self._waiting.items()))

@@ -152,6 +152,7 @@ class Statements:
         }
         # Position, Epoch, Source, Partition; and Source, Partition, Position, Epoch.
         self.update_positions = writing.update(positions, ("Position", "Epoch"), ("Source", "Partition"))
+        self.delete_positions = writing.delete(positions, ("Source", "Partition", "Epoch"))
         self.insert_positions = writing.insert(positions, *(column.key for column in positions.c))
         # CHUNK pairs of SessionIdTime and SessionIdSeq. A row-value IN would scan the table.
         pairs = [

@@ -242,6 +242,14 @@ class Transaction:
         self._write_positions(taken)
         return taken
 
+    def positions(self, source: str) -> list[StoredPosition]:
+        """All of a source."""
+        return list(self._stored_positions([source]).values())
+
+    def forget_positions(self, positions: Iterable[StoredPosition]) -> None:
+        """Delete positions of what is no more; one that somebody else has taken since stays."""
+        self._run(self._statements.delete_positions, [(each.source, each.partition, each.epoch) for each in positions])
+
     def _stored_positions(self, sources: Iterable[str]) -> dict[tuple[str, str], StoredPosition]:
         p = self._statements.tables["sipcdr_positions"].c
         return {
