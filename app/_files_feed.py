@@ -56,8 +56,8 @@ _STRANDS: Final = 8
 _log = logging.getLogger(__name__)
 
 
-class _Stopped(Exception):
-    """The wish to end came while a reader waited: what it holds has no end yet."""
+class _BrokenOff(Exception):
+    """The wish to end came while a reader waited, or the file was begun anew: what it holds has no end yet."""
 
 
 class _File:
@@ -198,24 +198,29 @@ class FilesFeed:
         """Step 1: open the next file, if it is time for it."""
         busy = [strand.files[-1] for strand in self._strands if not strand.idle]
         own = {(file.status.st_dev, file.status.st_ino) for file in busy}
+        older: list[float] = []
         for path, status in files:
+            if (status.st_dev, status.st_ino) in own:
+                older.append(status.st_mtime)
             if self._over.get(path) == _signature(status) or (status.st_dev, status.st_ino) in own:
                 continue
             beside = self._came[path] + _BESIDE_SECONDS
-            if len(busy) >= _STRANDS or any(file.status.st_mtime < beside for file in busy):
+            if len(busy) >= _STRANDS or any(written < beside for written in older):
                 return False
             try:
-                if self._open(path, status):
-                    return True
+                opened = self._open(path, status)
             except (NotACapture, OSError) as error:
                 _log.warning("%s: %s: %s", self.feed.name, path.name, getattr(error, "strerror", None) or error)
                 self._over[path] = _signature(status)
+            else:
+                if opened is not None:
+                    return opened
             if self._stop.is_set():
                 return False
         return False
 
-    def _open(self, path: Path, status: stat_result) -> bool:
-        """Step 2: know a file, and go on with it; False if there is nothing to read, or not yet."""
+    def _open(self, path: Path, status: stat_result) -> bool | None:
+        """Step 2: know a file, and go on with it; False if it has to wait, None if there is nothing to read."""
         head = head_of(str(path))
         packed = ""
         if head.packed:
@@ -224,25 +229,26 @@ class FilesFeed:
             packed = _digest(_first(path))
             if self._stored.get(packed) == status.st_size:
                 self._is_known(packed, path, status)
-                return False
+                return None
         known = len(head.data) >= HEAD
         identity = _digest(head.data[:HEAD]) if known else f"{status.st_dev}:{status.st_ino}"
         part = Part(self._source, identity)
         if part in self.feed.unwritten:
-            return False  # the same, by another name, isn't written yet
+            # The same by another name: a copy of what is being read, or what has to be written first.
+            return None if part in {strand.files[-1].part for strand in self._strands if not strand.idle} else False
         epoch, position = None, 0
         if known:
             self._present.add(identity)
             if not packed and self._stored.get(identity) == status.st_size:
                 self._is_known(identity, path, status)
-                return False
+                return None
             taken = self._taken(identity)
             if taken is None:
                 return False
             epoch, position = taken
             if not packed and position >= status.st_size:
                 self._is_known(identity, path, status)
-                return False
+                return None
         self.feed.unwritten.open(part, epoch, position)
         strand = self._strand(head)
         grows = self._grows(strand)
@@ -281,9 +287,9 @@ class FilesFeed:
             self.feed.go_round()
             file = strand.files[-1]
             file.waits = True
-            if self._stop.is_set():
-                raise _Stopped
-            return not file.is_anew() and not self._will_be_over(file)
+            if self._stop.is_set() or file.is_anew():
+                raise _BrokenOff
+            return not self._will_be_over(file)
 
         return grows
 
@@ -310,8 +316,9 @@ class FilesFeed:
                 messages = file.followed.read()
         except OSError as error:
             _log.warning("%s: %s: %s", self.feed.name, file.path.name, error.strerror)
-        except _Stopped:
-            return False
+        except _BrokenOff:
+            if self._stop.is_set():
+                return False
         if messages:
             self._take_in(messages, strand.since(held))
         if not file.known and (messages is None or file.followed.source.taken >= HEAD):

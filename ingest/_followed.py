@@ -122,6 +122,7 @@ class Followed:
                 self._tally.problem(name, 0, self.reached, self._content.damage)
         except NotACapture as error:
             self._tally.problem(name, 0, 0, str(error))
+            self.reached = max(self.source.taken, offset)
 
     def _frames(self, window: Window) -> Iterator[_pcap.Record] | None:
         """The frames of a capture; None for what may be a log."""

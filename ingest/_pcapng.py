@@ -130,6 +130,7 @@ def records(window: Window, tally: Tally, limits: Limits) -> Iterator[Record]:
             damage = window.source.damage
             # What is cut off a file that was followed is still being written.
             if (at == size and not damage) or window.source.grows:
+                window.drop(at)
                 return
             damage = damage or "the file ends inside a block"
         tally.problem(name, number + 1, window.base + at, damage)

@@ -115,6 +115,11 @@ class Window:
         self.base += at
         return self.data
 
+    def drop(self, at: int) -> None:
+        """Drop what stands before `at`, and read no more."""
+        self.data = self.data[at:]
+        self.base += at
+
     def fill(self, at: int, size: int) -> int:
         """Have `size` bytes behind `at` in `data`, or all that is left; gives where what stood at `at` is then."""
         while not self.ended and len(self.data) - at < size:

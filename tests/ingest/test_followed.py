@@ -64,6 +64,7 @@ class Piece:
         except _Waits:
             pass
         if ended:
+            assert followed.reached == len(head_of(str(path), 1 << 30).data)
             self.found += ((each, min([followed.since, *held])) for each in dissector.finish())
         self.low = min([followed.reached, *held])
         followed.close()
