@@ -15,7 +15,7 @@ from sipcdr.app._dead_letters import LetterFile
 from sipcdr.app._feed import Running
 from sipcdr.app._files_feed import FilesFeed
 from sipcdr.app._metrics import Metrics
-from sipcdr.app._settings import Correlation
+from sipcdr.app._settings import Correlation, Duration
 from sipcdr.app._write import Refusals
 from sipcdr.builder import Rules
 from sipcdr.sinks import Sink
@@ -44,7 +44,7 @@ class Reading:
             refusals=Refusals(folder / "refused"),
             metrics=self.metrics,
         )
-        correlation = Correlation(linger=200_000, hold=400_000, checkpoint=100_000)
+        correlation = Correlation(linger=Duration(200_000), hold=Duration(400_000), checkpoint=Duration(100_000))
         running = Running("captures-0", correlation, Rules(), writer, self.metrics, self.stop)
         self.feed = FilesFeed(folder / "spool", "*.pcap*", running)
         self.thread = threading.Thread(target=self.feed.run)
