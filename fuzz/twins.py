@@ -15,10 +15,12 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
+from fixtures.writer import pcap
 from fuzz.targets import LIMITS, TARGETS
 from sipcdr.builder import Position, native
 from sipcdr.ingest import Limits, Tally, _sip
-from tests.ingest.reading import START, A, B
+from tests.ingest import wild
+from tests.ingest.reading import START, A, B, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +57,12 @@ def messages(data: bytes) -> None:
     same_tally(ours, theirs)
 
 
+def traffic(data: bytes) -> None:
+    """Connections, datagrams and associations, mixed as chance has it, are read alike."""
+    chance = random.Random(data)
+    read(pcap(wild.frames(chance)), wild.limits(chance))
+
+
 def same_tally(ours: Tally, theirs: Tally) -> None:
     """Two tallies hold the same."""
     for name in ("counts", "problems", "problem_count", "refused", "packets", "bytes", "messages"):
@@ -70,7 +78,11 @@ def same(what: str, ours: object, theirs: object) -> None:
 # Captures are read by both where the kernel is loaded.
 _READ: Final = ("captures", "frames", "segments")
 
-TWINS: Final[dict[str, Callable[[bytes], None]]] = {"messages": messages, **{name: TARGETS[name] for name in _READ}}
+TWINS: Final[dict[str, Callable[[bytes], None]]] = {
+    "messages": messages,
+    "traffic": traffic,
+    **{name: TARGETS[name] for name in _READ},
+}
 
 _PIECES: Final = (
     b"\r\n", b"\n", b"\r", b"\n\n", b"\r\n\r\n", b"\r\n ", b"\r\n\t", b"\n\n ", b" ", b"\t", b"\x0b", b"\x0c", b"\0",
@@ -121,7 +133,7 @@ def damaged(seeds: list[bytes], chance: random.Random) -> bytes:
 def _seeds(twin: str) -> list[bytes]:
     from fuzz.seeds import seeds
 
-    return seeds(twin)
+    return [bytes(64)] if twin == "traffic" else seeds(twin)
 
 
 def compare(twin: str, cases: int, seed: int) -> bytes | None:

@@ -4,7 +4,7 @@ use memchr::{memchr, memchr_iter, memrchr};
 
 use crate::limits::Limits;
 use crate::message::Position;
-use crate::scan::{FIRST_BYTE, end_of_head, is_start_line, start_within};
+use crate::scan::{FIRST_BYTE, end_of_head, is_start_line, start_within, trim};
 
 /// Who takes what is found in a stream.
 pub trait Sink {
@@ -206,7 +206,7 @@ fn content_length(head: &[u8]) -> usize {
             value = blanks_off(folded);
         }
         let end = value.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(value.len());
-        let value = trimmed(&value[..end]);
+        let value = trim(&value[..end]);
         if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
             return 0;
         }
@@ -218,22 +218,4 @@ fn content_length(head: &[u8]) -> usize {
 fn blanks_off(data: &[u8]) -> &[u8] {
     let blanks = data.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     &data[blanks..]
-}
-
-/// Without what Python's `bytes.strip` takes off; Rust's own leaves the vertical tab.
-fn trimmed(mut data: &[u8]) -> &[u8] {
-    const fn blank(byte: u8) -> bool {
-        matches!(byte, b' ' | 0x09..=0x0d)
-    }
-    while let [first, rest @ ..] = data
-        && blank(*first)
-    {
-        data = rest;
-    }
-    while let [rest @ .., last] = data
-        && blank(*last)
-    {
-        data = rest;
-    }
-    data
 }
