@@ -12,7 +12,7 @@ import io
 import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -47,16 +47,18 @@ def text(value: bytes) -> str:
     return value.decode("utf-8", "backslashreplace")
 
 
+_BYTES: Final = ("CallId", "FromTag", "ToTag")
+
+
 def record_of(session: Session) -> Record:
     """The record of a session as `sinks` gives it, with times in microseconds and the Call-ID and tags as bytes."""
-    record: Record = {}
-    for name, value in session.items():
-        if isinstance(value, bytes):
-            record[name] = text(value)
-        elif name in TIME_COLUMNS and isinstance(value, int):
-            record[name] = iso(value)
-        else:
-            record[name] = value
+    record: dict[str, Any] = dict(session)
+    for name in _BYTES:
+        record[name] = text(record[name])
+    for name in TIME_COLUMNS:
+        time = record[name]
+        if time is not None:
+            record[name] = iso(time)
     return record
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from itertools import islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from sipcdr.builder import SessionDetails, call_key, grid
@@ -118,22 +119,39 @@ def values_of(row: Iterable[Any], dialect: Dialect) -> Session:
     return session
 
 
+_FIELDS: Final = tuple(_shown(column) for column in _COLUMNS if column.field)
+_fields_of: Final = attrgetter(*(column.field for column in _COLUMNS if column.field))
+_USERS: Final = tuple(_shown(column) for column in _COLUMNS if column.field and column.refers.startswith("Users."))
+_CLIENTS: Final = tuple(
+    _shown(column) for column in _COLUMNS if column.field and column.refers.startswith("ClientVersions.")
+)
+
+
 def session_of(row: SessionDetails) -> Session:
     """A session that no database holds, as if it had been written into an empty one; a replaced dialog is unknown."""
-    session: Session = dict.fromkeys(_NAMES)
-    for column, name in zip(_COLUMNS, _NAMES, strict=True):
-        if column.field:
-            value = getattr(row, column.field)
-            if column.refers.startswith("Users."):
-                value = None if value is None else value.uri
-            elif column.refers.startswith("ClientVersions."):
-                value = None if value is None else value.version
-            session[name] = value
-    session |= {"SessionIdTime": grid(row.invite_time), "SessionIdSeq": 1, "Processed": 0}
-    return _whole(session, row.call_id, row.caller_tag, row.callee_tag)
+    values: dict[str, Any] = dict.fromkeys(_NAMES)
+    values.update(zip(_FIELDS, _fields_of(row), strict=True))
+    for name in _USERS:
+        if values[name] is not None:
+            values[name] = values[name].uri
+    for name in _CLIENTS:
+        if values[name] is not None:
+            values[name] = values[name].version
+    values["SessionIdTime"] = grid(row.invite_time)
+    values["SessionIdSeq"] = 1
+    values["Processed"] = 0
+    return _whole(values, row.call_id, row.caller_tag, row.callee_tag)
+
+
+_MEDIA: Final = tuple(
+    tuple(name for bit, name in enumerate(MEDIA_NAMES) if bits >> bit & 1) for bits in range(1 << len(MEDIA_NAMES))
+)
 
 
 def _whole(session: Session, call_id: bytes, caller: bytes, callee: bytes) -> Session:
     bits = session["MediaTypes"]
-    media = [name for bit, name in enumerate(MEDIA_NAMES) if isinstance(bits, int) and bits >> bit & 1]
-    return session | {"CallId": call_id, "FromTag": caller, "ToTag": callee, "Media": media}
+    session["CallId"] = call_id
+    session["FromTag"] = caller
+    session["ToTag"] = callee
+    session["Media"] = list(_MEDIA[bits % len(_MEDIA)]) if isinstance(bits, int) else []
+    return session
