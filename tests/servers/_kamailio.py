@@ -41,10 +41,11 @@ def kamailio(
     tls: Tls | None = None,
     websocket: bool = False,
     logs: Logs | None = None,
+    hep: str = "",
 ) -> Iterator[Process]:
     """Run the proxy at host and port; `first` and `second` (host:port) are where proxy.cfg's UAS1 and UAS2 ring.
 
-    websocket: TCP may become a WebSocket.
+    websocket: TCP may become a WebSocket. hep: host:port that siptrace sends each message to, in HEPv3 over UDP.
     """
     program = shutil.which("kamailio", path="/usr/sbin:/usr/bin:/usr/local/sbin")
     if program is None:
@@ -58,6 +59,8 @@ def kamailio(
     command += ["-A", f'UAS1="sip:{first}"', "-A", f'UAS2="sip:{second}"', "-A", f"RING={ring_ms}"]
     if logs:
         command += ["-A", f'DUMP="{logs.folder}"', "-A", f'TRACE="sip:127.0.0.1:{logs.port}"']
+    if hep:
+        command += ["-A", f'HEP="sip:{hep}"']
     if websocket:
         command += ["-A", "WEBSOCKET"]
     if tls:
