@@ -155,6 +155,8 @@ class Call:
             raise CallDamaged(f"stored facts don't decode: {error}") from error
         if packed.format != FORMAT:
             raise CallDamaged(f"stored facts are of format {packed.format}, this version reads {FORMAT}")
+        for fact in packed.facts:
+            details_of(fact)  # what is damaged shows here, not when rows are derived
         call = cls(packed.call_id)
         call._facts = packed.facts
         call._slims = packed.slims

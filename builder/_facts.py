@@ -127,7 +127,9 @@ def fields_of(fact: Fact) -> dict[str, Any]:
         fields: dict[str, Any] = _decode_fields(fact.details)
     except UNREADABLE as error:
         raise CallDamaged(f"stored details don't decode: {error}") from error
-    return fields
+    if all(fields.values()):
+        return fields
+    return {name: value for name, value in fields.items() if value}
 
 
 def details_of(fact: Fact) -> Details:

@@ -80,11 +80,8 @@ def scan(
 ) -> Message | str:
     """`sipcdr.ingest.scan`: tally and limits are those of `sipcdr.ingest`."""
 
-def sessions(call: Call, rules: Rules, counts: Counter[str]) -> list[SessionDetails] | None:
-    """Twin of `_sessions.sessions`. None, with nothing counted: the Python must say.
-
-    So it is where a fact isn't as `fact_of` packs it, or the rules aren't of their types.
-    """
+def sessions(call: Call, rules: Rules, counts: Counter[str]) -> list[SessionDetails]:
+    """Twin of `_sessions.sessions`."""
 
 class Peers:
     """The dissectors that share the bounds on what waits. limits: a `Limits` of `sipcdr.ingest`."""

@@ -62,8 +62,9 @@ def sessions(call: Call, rules: Rules = _RULES, counts: Counter[str] | None = No
     that no message opens.
     """
     counts = Counter() if counts is None else counts
-    rows = native.sessions(call, rules, counts) if native is not None and isinstance(call, native.Call) else None
-    return python_sessions(call, rules, counts) if rows is None else rows
+    if native is not None and isinstance(call, native.Call):
+        return native.sessions(call, rules, counts)
+    return python_sessions(call, rules, counts)
 
 
 def python_sessions(call: Call, rules: Rules, counts: Counter[str]) -> list[SessionDetails]:

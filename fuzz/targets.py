@@ -162,9 +162,9 @@ def packed(data: bytes) -> None:
     assert not difference(data, Rules())
     try:
         call = Call.from_bytes(data)
-        derived = sessions(call)
-    except CallDamaged:  # details are decoded when rows are derived
+    except CallDamaged:
         return
+    derived = sessions(call)
     again = bytes(call)
     assert bytes(Call.from_bytes(again)) == again
     assert sessions(Call.from_bytes(again)) == derived

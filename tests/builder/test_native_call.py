@@ -224,7 +224,8 @@ PACKED = st.recursive(
 )
 FACTS = st.tuples(
     *(st.integers(-2, 9), st.integers(-1, 1 << 40), st.integers(-1, 8), st.integers(-1, 701), st.binary(max_size=300)),
-    *(st.binary(max_size=3), st.integers(-1, 1 << 32), st.binary(max_size=3)),
+    *(st.binary(max_size=3), st.integers(-1, 1 << 32)),
+    st.one_of(st.sampled_from([b"\x80", b"\x81\xa1b\xc3", b"\xde\x00\x01\xa1v\xc0"]), st.binary(max_size=3)),
 )
 SLIMS = st.tuples(
     *(st.integers(-2, 9), st.binary(max_size=3), st.binary(max_size=3), st.integers(-1, 1 << 40), st.integers(-1, 701)),

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use crate::details::Key;
 use crate::fact::{ACK, BYE, Fact, INVITE, MESSAGE, countable};
 use crate::message::Message;
 use crate::msgpack::{self, Damaged, Reader};
@@ -42,8 +43,8 @@ impl<'a> Slim<'a> {
             to_tag: fact.to_tag,
             cseq: fact.cseq,
             status: fact.status,
-            countable: fact.status == 0 && countable(details.content_type),
-            from_uri: Cow::Owned(if same { stored_uri_of(details.from_) } else { String::new() }),
+            countable: fact.status == 0 && countable(details.text(Key::ContentType)),
+            from_uri: Cow::Owned(if same { stored_uri_of(details.text(Key::From)) } else { String::new() }),
         }))
     }
 
@@ -281,6 +282,9 @@ impl Call {
         let (format, call_id, call) = Self::read(data).map_err(|error| error.within("stored facts don't decode"))?;
         if format != FORMAT {
             return Err(Damaged(format!("stored facts are of format {format}, this version reads {FORMAT}")));
+        }
+        for fact in call.facts()? {
+            fact.details()?;
         }
         Ok((call_id, call))
     }

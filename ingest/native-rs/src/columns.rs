@@ -5,9 +5,9 @@ use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 
 use crate::counts::Counts;
+use crate::details::Key;
 use crate::dialogs::{Session, Shape};
 use crate::fact::{BYE, CANCEL, INFO, INVITE, MESSAGE, countable};
-use crate::fields::Key;
 use crate::groups::{Message, opens};
 use crate::media::embedded_counts;
 use crate::rules::Rules;

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
 
+use crate::details::Details;
 use crate::msgpack::{self, Damaged, Reader};
 use crate::text::{lower, partition, strip};
 
@@ -69,173 +70,15 @@ impl<'a> Fact<'a> {
     }
 
     pub fn details(&self) -> Result<Details<'a>, Damaged> {
-        Details::read(self.details).map_err(|error| error.within("stored details don't decode"))
-    }
-}
-
-/// The texts of a packed array, read and checked once.
-#[derive(Clone, Copy, Default)]
-pub struct Texts<'a> {
-    many: usize,
-    packed: &'a [u8],
-}
-
-impl<'a> Texts<'a> {
-    pub fn iter(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        let mut reader = Reader::new(self.packed);
-        (0..self.many).map_while(move |_| reader.text().ok())
+        let mut details = Details::default();
+        self.details_into(&mut details)?;
+        Ok(details)
     }
 
-    pub fn len(&self) -> usize {
-        self.many
+    /// Read its details into some that are empty.
+    pub fn details_into(&self, details: &mut Details<'a>) -> Result<(), Damaged> {
+        details.read(self.details).map_err(|error| error.within("stored details don't decode"))
     }
-
-    pub fn is_empty(&self) -> bool {
-        self.many == 0
-    }
-}
-
-impl std::fmt::Debug for Texts<'_> {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_list().entries(self.iter()).finish()
-    }
-}
-
-impl PartialEq for Texts<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.many == other.many && self.iter().eq(other.iter())
-    }
-}
-
-impl Eq for Texts<'_> {}
-
-/// A field of `Details` as it is packed.
-trait Field<'a>: Sized {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, Damaged>;
-    fn is_empty(&self) -> bool;
-}
-
-impl<'a> Field<'a> for &'a str {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, Damaged> {
-        reader.text()
-    }
-
-    fn is_empty(&self) -> bool {
-        str::is_empty(self)
-    }
-}
-
-impl<'a> Field<'a> for bool {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, Damaged> {
-        reader.flag()
-    }
-
-    fn is_empty(&self) -> bool {
-        !self
-    }
-}
-
-impl<'a> Field<'a> for Texts<'a> {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, Damaged> {
-        let many = reader.array()?;
-        let packed = reader.rest();
-        for _ in 0..many {
-            reader.text()?;
-        }
-        Ok(Self { many, packed: &packed[..packed.len() - reader.rest().len()] })
-    }
-
-    fn is_empty(&self) -> bool {
-        self.many == 0
-    }
-}
-
-impl<'a> Field<'a> for Option<[&'a str; 3]> {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, Damaged> {
-        if reader.nil() {
-            return Ok(None);
-        }
-        reader.array_of(3)?;
-        Ok(Some([reader.text()?, reader.text()?, reader.text()?]))
-    }
-
-    fn is_empty(&self) -> bool {
-        self.is_none()
-    }
-}
-
-macro_rules! details {
-    ($($name:ident: $key:literal $kind:ty,)*) => {
-        /// What a fact keeps of its message, in this fixed order; a field that is absent is empty.
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        pub struct Details<'a> {
-            $(pub $name: $kind,)*
-        }
-
-        impl<'a> Details<'a> {
-            fn read(packed: &'a [u8]) -> Result<Self, Damaged> {
-                let mut details = Self::default();
-                let mut reader = Reader::new(packed);
-                for _ in 0..reader.map()? {
-                    match reader.text_bytes()? {
-                        $($key => details.$name = Field::read(&mut reader)?,)*
-                        _ => reader.skip()?,
-                    }
-                }
-                reader.end()?;
-                Ok(details)
-            }
-
-            /// Take from a later sighting what is empty here.
-            pub fn complete(&mut self, later: &Self) {
-                $(if Field::is_empty(&self.$name) {
-                    self.$name = later.$name;
-                })*
-            }
-        }
-    };
-}
-
-details! {
-    from_: b"f" &'a str,
-    to: b"t" &'a str,
-    source: b"s" &'a str,
-    destination: b"d" &'a str,
-    content_type: b"c" &'a str,
-    has_body: b"b" bool,
-    sdp: b"m" Texts<'a>,
-    contact: b"C" &'a str,
-    record_route: b"R" &'a str,
-    front_end: b"F" bool,
-    session_expires: b"x" &'a str,
-    user_agent: b"u" &'a str,
-    server: b"S" &'a str,
-    priority: b"p" &'a str,
-    replaces: b"r" Texts<'a>,
-    referred_by: b"B" &'a str,
-    asserted: b"P" &'a str,
-    session_on_behalf: b"o" &'a str,
-    agent_on_behalf: b"a" &'a str,
-    ms_correlation_id: b"k" &'a str,
-    session_id: b"i" &'a str,
-    cisco_guid: b"g" &'a str,
-    configured_id: b"K" &'a str,
-    diagnostics: b"D" &'a str,
-    diagnostics_public: b"E" &'a str,
-    diagnostics_client: b"G" &'a str,
-    edge_trust: b"e" &'a str,
-    logon_data: b"l" &'a str,
-    location_data: b"L" &'a str,
-    call_info: b"I" &'a str,
-    embedded: b"M" &'a str,
-    supported: b"U" &'a str,
-    invitation: b"v" Option<[&'a str; 3]>,
-    file_transfer: b"T" bool,
-    auth_target: b"A" &'a str,
-    machine: b"n" &'a str,
-    pool: b"N" &'a str,
-    history_info: b"h" &'a str,
-    conference: b"O" bool,
 }
 
 /// Whether a MESSAGE of that Content-Type is one that somebody wrote (`messages.not_im`).

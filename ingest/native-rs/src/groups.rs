@@ -3,9 +3,9 @@
 use std::cell::OnceCell;
 
 use crate::call::Slim;
+use crate::details::{Details, Key};
 use crate::dialogs::over;
 use crate::fact::{ACK, BYE, CANCEL, Fact, INFO, INVITE, MESSAGE};
-use crate::fields::{Fields, Key};
 use crate::rules::Rules;
 use crate::table::{Set, Table};
 use crate::users::stored_uri_of;
@@ -20,7 +20,7 @@ pub fn opens(method: u8) -> bool {
 #[derive(Clone, Copy)]
 pub struct Source<'a> {
     pub facts: &'a [Fact<'a>],
-    pub fields: &'a [Fields<'a>],
+    pub details: &'a [Details<'a>],
     pub uris: &'a [String],
     pub slims: &'a [Slim<'a>],
 }
@@ -32,16 +32,16 @@ impl<'a> Source<'a> {
 }
 
 /// What `Source` needs beside the facts themselves.
-pub fn uris_of(facts: &[Fact], fields: &[Fields]) -> Vec<String> {
+pub fn uris_of(facts: &[Fact], details: &[Details]) -> Vec<String> {
     if facts.iter().all(|fact| fact.from_tag != fact.to_tag) {
         return Vec::new();
     }
     facts
         .iter()
-        .zip(fields)
+        .zip(details)
         .map(
-            |(fact, fields)| {
-                if fact.from_tag == fact.to_tag { stored_uri_of(fields.text(Key::From)) } else { String::new() }
+            |(fact, details)| {
+                if fact.from_tag == fact.to_tag { stored_uri_of(details.text(Key::From)) } else { String::new() }
             },
         )
         .collect()
@@ -85,7 +85,7 @@ impl<'a> Message<'a> {
             source,
             earliest: number,
             further: Vec::new(),
-            present: source.fields[number].present,
+            present: source.details[number].present,
             time: fact.time,
             last: fact.time,
             vias: fact.vias,
@@ -104,21 +104,21 @@ impl<'a> Message<'a> {
     fn sighted(&mut self, number: usize) {
         let fact = &self.source.facts[number];
         self.further.push(number);
-        self.present |= self.source.fields[number].present;
+        self.present |= self.source.details[number].present;
         self.last = fact.time;
         self.vias = self.vias.min(fact.vias);
     }
 
     /// Its facts and what each keeps, in their order.
-    pub fn sightings(&self) -> impl Iterator<Item = (&'a Fact<'a>, &'a Fields<'a>)> {
+    pub fn sightings(&self) -> impl Iterator<Item = (&'a Fact<'a>, &'a Details<'a>)> {
         let source = self.source;
         std::iter::once(self.earliest)
             .chain(self.further.iter().copied())
-            .map(move |number| (&source.facts[number], &source.fields[number]))
+            .map(move |number| (&source.facts[number], &source.details[number]))
     }
 
-    pub fn details(&self) -> impl Iterator<Item = &'a Fields<'a>> {
-        self.sightings().map(|(_, fields)| fields)
+    pub fn details(&self) -> impl Iterator<Item = &'a Details<'a>> {
+        self.sightings().map(|(_, details)| details)
     }
 
     pub fn has(&self, key: Key) -> bool {
@@ -126,13 +126,13 @@ impl<'a> Message<'a> {
     }
 
     /// What the earliest fact that has a field keeps.
-    pub fn keeping(&self, key: Key) -> Option<&'a Fields<'a>> {
-        if self.has(key) { self.details().find(|fields| fields.has(key)) } else { None }
+    pub fn keeping(&self, key: Key) -> Option<&'a Details<'a>> {
+        if self.has(key) { self.details().find(|details| details.has(key)) } else { None }
     }
 
     /// A kept header: that of the earliest fact that has it, or empty.
     pub fn header(&self, key: Key) -> &'a str {
-        self.keeping(key).map_or("", |fields| fields.text(key))
+        self.keeping(key).map_or("", |details| details.text(key))
     }
 }
 
@@ -345,7 +345,7 @@ fn caller_uri(source: Source, members: &[usize], caller: &[u8]) -> String {
     members
         .iter()
         .filter(|number| source.facts[**number].from_tag == caller)
-        .map(|number| stored_uri_of(source.fields[*number].text(Key::From)))
+        .map(|number| stored_uri_of(source.details[*number].text(Key::From)))
         .find(|uri| !uri.is_empty())
         .unwrap_or_default()
 }

@@ -4,8 +4,8 @@ use sha1::{Digest, Sha1};
 
 use crate::columns::{Row, texts_begin};
 use crate::counts::Counts;
+use crate::details::Key;
 use crate::fact::{ACK, short_tag};
-use crate::fields::Key;
 use crate::groups::Message;
 use crate::row::{Reference, TagPair};
 use crate::syntax::{address, parameter, parameter_of, split_values};
@@ -352,7 +352,7 @@ pub fn reference(row: &Row) -> Option<Reference> {
         return None;
     }
     let message = row.own().find(|message| message.has(Key::Replaces))?;
-    reference_of(message.keeping(Key::Replaces)?.replaces)
+    reference_of(message.keeping(Key::Replaces)?.replaces.iter())
 }
 
 /// The dialog that Replaces headers name (RFC 3891 section 6.1): one header, with one to-tag and one from-tag.

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use crate::columns::Row;
+use crate::details::Key;
 use crate::fact::{ACK, INFO, INVITE, MESSAGE, PRACK, UPDATE, countable};
-use crate::fields::Key;
 use crate::groups::Message;
 use crate::table::Table;
 
@@ -195,8 +195,8 @@ struct Sdp<'a> {
 
 impl<'a> Sdp<'a> {
     fn put(&mut self, message: &Message<'a>) {
-        let Some(fields) = message.keeping(Key::Sdp) else { return };
-        for part in fields.sdp {
+        let Some(details) = message.keeping(Key::Sdp) else { return };
+        for part in details.sdp.iter() {
             let begin = self.lines.len();
             if !part.is_empty() {
                 self.lines.extend(part.split(';').map(m_line));
@@ -239,7 +239,7 @@ fn message_bits(message: &Message, found: &mut Media) {
 /// Bits of bodies that are no SDP.
 fn body_bits(message: &Message) -> u8 {
     let mut bits = if message.has(Key::FileTransfer) { FILE_TRANSFER } else { 0 };
-    if let Some([guid, name, command]) = message.keeping(Key::Invitation).and_then(|fields| fields.invitation) {
+    if let Some([guid, name, command]) = message.keeping(Key::Invitation).and_then(|details| details.invitation) {
         let guid = guid.trim_matches(['{', '}', ' ']);
         if guid == FILE_TRANSFER_GUID || name == "file transfer" {
             bits |= FILE_TRANSFER;

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use crate::columns::Row;
 use crate::counts::Counts;
+use crate::details::Key;
 use crate::fact::{CANCEL, INVITE};
-use crate::fields::Key;
 use crate::groups::Message;
 use crate::rules::Network;
 use crate::syntax::{parameter_of, split_values};

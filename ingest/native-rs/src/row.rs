@@ -15,9 +15,9 @@ pub struct Reference {
     pub tags: (Vec<u8>, Vec<u8>),
 }
 
+/// All but the Call-ID, which is the call's.
 #[derive(Debug)]
 pub struct SessionDetails<'a> {
-    pub call_id: &'a [u8],
     pub caller_tag: &'a [u8],
     pub callee_tag: &'a [u8],
     pub external_id: Vec<u8>,

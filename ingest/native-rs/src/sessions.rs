@@ -7,13 +7,14 @@ use sha2::{Digest, Sha256};
 use crate::call::Slim;
 use crate::columns::{self, Row};
 use crate::counts::Counts;
+use crate::details::{Details, Key};
 use crate::dialogs::{Session, Shape};
 use crate::fact::{Fact, hex};
-use crate::fields::{Fields, Key};
 use crate::groups::{Source, generations, uris_of};
 use crate::ignore::ignored;
 use crate::labels;
 use crate::media::media_of;
+use crate::msgpack::Damaged;
 use crate::parties;
 use crate::row::{SessionDetails, TagPair};
 use crate::rules::Rules;
@@ -22,8 +23,7 @@ use crate::text::{NAME_LENGTH, fit, lower};
 /// Bytes of Dialogs.ExternalId.
 const EXTERNAL_ID_LENGTH: usize = 775;
 
-/// Give each row of a call to `take`, in the order of (InviteTime, ExternalId). False: a fact keeps what only the
-/// Python can tell the meaning of, and nothing was given or counted.
+/// Give each row of a call to `take`, in the order of (InviteTime, ExternalId).
 pub fn sessions(
     call_id: &[u8],
     facts: &[Fact],
@@ -31,10 +31,13 @@ pub fn sessions(
     rules: &Rules,
     counts: &mut Counts,
     mut take: impl FnMut(&SessionDetails),
-) -> bool {
-    let Some(fields) = Fields::of(facts) else { return false };
-    let uris = uris_of(facts, &fields);
-    let (generations, unopened) = generations(Source { facts, fields: &fields, uris: &uris, slims }, rules);
+) -> Result<(), Damaged> {
+    let mut details = vec![Details::default(); facts.len()];
+    for (fact, details) in facts.iter().zip(&mut details) {
+        fact.details_into(details)?;
+    }
+    let uris = uris_of(facts, &details);
+    let (generations, unopened) = generations(Source { facts, details: &details, uris: &uris, slims }, rules);
     if unopened != 0 {
         counts.add("group without an opening message", unopened);
     }
@@ -61,13 +64,13 @@ pub fn sessions(
             counts.add("conference legs", 1);
             continue;
         }
-        let details = columns_of(call_id, &row, external_id, counts);
+        let details = columns_of(&row, external_id, counts);
         match ignored(&row, &details) {
             Some(why) => counts.add(format!("ignored by {why}"), 1),
             None => take(&details),
         }
     }
-    true
+    Ok(())
 }
 
 /// The callee's part of ExternalId (step 15).
@@ -135,12 +138,7 @@ fn pairs<'a>(row: &Row<'_, 'a>, caller: &'a [u8], callee: &'a [u8]) -> Vec<TagPa
 }
 
 /// All columns of a row.
-fn columns_of<'a>(
-    call_id: &'a [u8],
-    row: &Row<'_, 'a>,
-    external_id: Vec<u8>,
-    counts: &mut Counts,
-) -> SessionDetails<'a> {
+fn columns_of<'a>(row: &Row<'_, 'a>, external_id: Vec<u8>, counts: &mut Counts) -> SessionDetails<'a> {
     let caller = row.shape.generation.caller;
     let callee = callee_tag(row);
     let invite_time = row.start.time;
@@ -161,7 +159,6 @@ fn columns_of<'a>(
     let pool = name(&pool.unwrap_or_default(), "Pools.PoolFQDN");
     let (user1_message_count, user2_message_count) = columns::message_counts(row);
     SessionDetails {
-        call_id,
         caller_tag: caller,
         callee_tag: callee,
         external_id,

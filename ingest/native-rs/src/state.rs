@@ -1,8 +1,8 @@
 //! Twin of `builder/_state.py`: the state of a dialog, and when it closes. `walk`, which is for people, is Python only.
 
+use crate::details::Key;
 use crate::dialogs::{Session, Shape};
 use crate::fact::{INVITE, UPDATE};
-use crate::fields::Key;
 use crate::groups::Message;
 use crate::rules::Rules;
 use crate::text::{characters, partition, strip};

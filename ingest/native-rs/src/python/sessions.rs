@@ -28,47 +28,43 @@ thread_local! {
     static MAKER: RefCell<Option<Maker>> = const { RefCell::new(None) };
 }
 
-/// The rows of a call, or None where the Python must say what they are; then nothing was counted.
 #[pyfunction]
 pub fn sessions<'py>(
     py: Python<'py>,
     call: &Bound<'py, Call>,
     rules: &Bound<'py, PyAny>,
     counts: &Bound<'py, PyAny>,
-) -> PyResult<Option<Bound<'py, PyList>>> {
+) -> PyResult<Bound<'py, PyList>> {
     let mut call = call.try_borrow_mut()?;
-    let call_id = call.call_id.clone_ref(py);
-    let call = call.normal()?;
+    let call_id = call.call_id.bind(py).clone();
     let mut maker = match MAKER.take() {
         Some(maker) => maker,
         None => Maker::new(py)?,
     };
-    let rows = rows(py, call_id.as_bytes(py), call, &maker.rules(rules), &mut maker, counts);
+    let rows = rows(&call_id, call.normal()?, rules, &mut maker, counts);
     MAKER.set(Some(maker));
     rows
 }
 
 fn rows<'py>(
-    py: Python<'py>,
-    call_id: &[u8],
+    call_id: &Bound<'py, PyBytes>,
     call: &crate::call::Call,
-    rules: &Option<Rc<Rules>>,
+    rules: &Bound<'py, PyAny>,
     maker: &mut Maker,
     counts: &Bound<'py, PyAny>,
-) -> PyResult<Option<Bound<'py, PyList>>> {
-    let Some(rules) = rules else { return Ok(None) };
+) -> PyResult<Bound<'py, PyList>> {
+    let rules = maker.rules(rules)?;
     let (facts, slims) = (call.facts()?, call.slims()?);
     let mut found = Counts::default();
     let mut rows = Vec::new();
-    if !derive(call_id, &facts, &slims, rules, &mut found, |details| rows.push(maker.details(py, details))) {
-        return Ok(None);
-    }
+    let take = |details: &SessionDetails| rows.push(maker.details(call_id, details));
+    derive(call_id.as_bytes(), &facts, &slims, &rules, &mut found, take)?;
     let rows = rows.into_iter().collect::<PyResult<Vec<_>>>()?;
     for (what, many) in found.iter() {
         let known: u64 = counts.get_item(what)?.extract()?;
         counts.set_item(what, known + many)?;
     }
-    PyList::new(py, rows).map(Some)
+    PyList::new(call_id.py(), rows)
 }
 
 /// The classes, and what was made before and is needed again.
@@ -83,8 +79,8 @@ struct Maker {
     users: HashMap<String, [Option<Py<PyAny>>; 2]>,
     clients: HashMap<String, Py<PyAny>>,
     names: HashMap<String, Py<PyString>>,
-    /// The rules used last; None: not as the kernel reads them.
-    rules: Option<(Py<PyAny>, Option<Rc<Rules>>)>,
+    /// The rules used last.
+    rules: Option<(Py<PyAny>, Rc<Rules>)>,
 }
 
 impl Maker {
@@ -111,18 +107,19 @@ impl Maker {
         })
     }
 
-    fn rules(&mut self, rules: &Bound<'_, PyAny>) -> Option<Rc<Rules>> {
+    fn rules(&mut self, rules: &Bound<'_, PyAny>) -> PyResult<Rc<Rules>> {
         if let Some((known, read)) = &self.rules
             && known.is(rules)
         {
-            return read.clone();
+            return Ok(read.clone());
         }
-        let read = rules_of(rules).ok().map(Rc::new);
+        let read = Rc::new(rules_of(rules)?);
         self.rules = Some((rules.clone().unbind(), read.clone()));
-        read
+        Ok(read)
     }
 
-    fn details<'py>(&mut self, py: Python<'py>, row: &SessionDetails) -> PyResult<Bound<'py, PyAny>> {
+    fn details<'py>(&mut self, call_id: &Bound<'py, PyBytes>, row: &SessionDetails) -> PyResult<Bound<'py, PyAny>> {
+        let py = call_id.py();
         let fields = self.usual.bind(py).copy()?;
         let caller_tag = PyBytes::new(py, row.caller_tag);
         let callee_tag = PyBytes::new(py, row.callee_tag);
@@ -140,7 +137,7 @@ impl Maker {
         fields.set_item(intern!(py, "pairs"), PyTuple::new(py, pairs)?)?;
         fields.set_item(intern!(py, "caller_tag"), &caller_tag)?;
         fields.set_item(intern!(py, "callee_tag"), &callee_tag)?;
-        fields.set_item(intern!(py, "call_id"), PyBytes::new(py, row.call_id))?;
+        fields.set_item(intern!(py, "call_id"), call_id)?;
         fields.set_item(intern!(py, "external_id"), PyBytes::new(py, &row.external_id))?;
         if let Some(reference) = &row.reference {
             fields.set_item(intern!(py, "reference"), self.reference(py, reference)?)?;
