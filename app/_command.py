@@ -26,7 +26,7 @@ from ._jobs import JobEnded, Jobs, Work
 from ._progress import progress_bar
 from ._reading import HOLD, HOLD_ALONE, due_calls
 from ._records import csv_lines, json_lines
-from ._replay import REFUSED_CALLS, replay_alone, replay_into, stored
+from ._replay import REFUSED_CALLS, replay_alone, replay_into, replay_unseen, stored
 from ._select import Selection, address
 from ._spool import Spool
 from ._status import ALL_READ, INTERRUPTED, NOT_ALL_READ, REFUSED, USAGE, say
@@ -212,7 +212,11 @@ def _replay(run: _Run, url: str, *, ddl: bool, form: str, quiet: bool) -> int:
         if url == "none":
             # Sessions are printed while the bar would run: on one terminal they would be in each other's way.
             with progress_bar(inputs, figures, wanted=not quiet and not sys.stdout.isatty()) as tick:
-                return run.print(replay_alone(run.due_calls(HOLD_ALONE, tick), selection, figures), form)
+                due = run.due_calls(HOLD_ALONE, tick)
+                if form == "nothing" and run.page is None and not selection.asks_for_users:
+                    replay_unseen(due, figures)
+                    return ALL_READ
+                return run.print(replay_alone(due, selection, figures), form)
         return _into_database(run, url, ddl, form=form, quiet=quiet)
     except KeyboardInterrupt:
         say("interrupted" + _committed(url, figures))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from sipcdr.builder import Correlator, Rules
@@ -33,6 +34,9 @@ BATCH_BYTES: Final = 16 * 1024 * 1024
 """Bytes of facts of a transaction."""
 
 
+_method_and_status = attrgetter("method", "status")
+
+
 class Reading:
     """Counts of what was read.
 
@@ -47,14 +51,13 @@ class Reading:
 
     def messages(self, batch: Iterable[SipMessage]) -> None:
         """Count messages by method."""
-        seen = Counter((message.method, message.status > 0) for message in batch)
-        for (method, is_response), number in seen.items():
+        for (method, status), number in Counter(map(_method_and_status, batch)).items():
             name = method if method in METHODS else "other methods"
-            (self.responses if is_response else self.requests)[name] += number
+            (self.responses if status > 0 else self.requests)[name] += number
 
     def due(self, calls: list[Call]) -> list[Call]:
         """Pass a batch of calls on, counting those with more facts than a call keeps."""
-        self.odd["calls with more messages than are kept"] += sum(1 for call in calls if call.capped)
+        self.odd["calls with more messages than are kept"] += sum([call.capped > 0 for call in calls])
         return calls
 
 

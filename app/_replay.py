@@ -42,6 +42,16 @@ def replay_alone(due: Iterable[list[Call]], selection: Selection, figures: Figur
                     yield record
 
 
+def replay_unseen(due: Iterable[list[Call]], figures: Figures) -> None:
+    """Replay without a database for nobody who wants to see sessions: derive and count them."""
+    rules = Rules()
+    outcome = figures.outcome
+    for calls in due:
+        codes = [row.response_code for call in calls for row in sessions(call, rules, outcome.counts)]
+        outcome.inserted += len(codes)
+        figures.codes.update(codes)
+
+
 def replay_into(
     sink: Sink,
     due: Iterable[list[Call]],

@@ -24,7 +24,7 @@ class Spool:
             PRAGMA temp_store = FILE;
             PRAGMA journal_mode = OFF;
             PRAGMA synchronous = OFF;
-            CREATE TABLE written (call_id BLOB PRIMARY KEY) WITHOUT ROWID;
+            CREATE TABLE written (call_id BLOB);
             CREATE TABLE kept (call_id BLOB PRIMARY KEY, facts BLOB);
             """
         )
@@ -36,8 +36,8 @@ class Spool:
         self._database.close()
 
     def note(self, call_ids: Iterable[bytes]) -> None:
-        """Remember Call-IDs, each once."""
-        self._database.executemany("INSERT OR IGNORE INTO written VALUES (?)", ((call_id,) for call_id in call_ids))
+        """Remember Call-IDs."""
+        self._database.executemany("INSERT INTO written VALUES (?)", zip(call_ids))
 
     def keep(self, calls: Iterable[Call]) -> None:
         """Keep calls, joined with what is kept of their Call-IDs already."""
@@ -47,8 +47,8 @@ class Spool:
             self._database.execute("INSERT OR REPLACE INTO kept VALUES (?, ?)", (call.call_id, bytes(joined)))
 
     def call_ids(self) -> Iterator[bytes]:
-        """The Call-IDs remembered."""
-        for (call_id,) in self._database.execute("SELECT call_id FROM written"):
+        """The Call-IDs remembered, each once."""
+        for (call_id,) in self._database.execute("SELECT DISTINCT call_id FROM written"):
             yield call_id
 
     def calls(self, count: int, size: int) -> Iterator[list[Call]]:
