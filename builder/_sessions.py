@@ -63,7 +63,8 @@ def sessions(call: Call, rules: Rules = _RULES, counts: Counter[str] | None = No
     """
     counts = Counter() if counts is None else counts
     if native is not None and isinstance(call, native.Call):
-        return native.sessions(call, rules, counts)
+        rows: list[SessionDetails] = native.sessions(call, rules, counts)
+        return rows
     return python_sessions(call, rules, counts)
 
 
