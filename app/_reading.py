@@ -97,6 +97,5 @@ def due_calls(
         tick()
     waiting += correlator.finish()
     reading.odd["calls written early, as memory was full"] += correlator.counts["early"]
-    reading.odd["responses with a status outside 100 to 699"] += correlator.counts["status"]
     for at in range(0, len(waiting), BATCH_CALLS):
         yield reading.due(waiting[at : at + BATCH_CALLS])

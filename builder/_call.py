@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 CLASS_SIZE: Final = 256
 """Facts of a class that are kept: the first ones in the order of facts."""
+FRAME: Final = 248
+"""Bytes that a fact costs beside its texts, measured."""
 SLIM_SIZE: Final = 50_000
 """Slim facts that are kept."""
 _CLASSES: Final = 18
@@ -68,14 +70,16 @@ def call_key(call_id: bytes) -> bytes:
 class Call:
     """The facts of one Call-ID.
 
-    call_id: the bytes received. ended: a message was added to this object that ends a session.
+    call_id: the bytes received. Of the messages that were added to this object alone: ended: one ends a session. size:
+    bytes of memory that their facts take.
     """
 
-    __slots__ = ("_bound", "_capped", "_facts", "_normal", "_slims", "call_id", "ended")
+    __slots__ = ("_bound", "_capped", "_facts", "_normal", "_slims", "call_id", "ended", "size")
 
     def __init__(self, call_id: bytes) -> None:
         self.call_id = call_id
         self.ended = False
+        self.size = 0
         self._facts: list[Fact] = []
         self._slims: list[Slim] = []
         self._capped = 0
@@ -83,7 +87,7 @@ class Call:
         self._bound = 2 * CLASS_SIZE
 
     def add(self, message: SipMessage, rules: Rules = _RULES) -> int:
-        """Put a message's fact in, and return its size in bytes; 0 if the message is none that a rule reads."""
+        """Put a message's fact in, and return the bytes of memory that it takes; 0 if it is none that a rule reads."""
         fact = fact_of(message, rules.correlation_header)
         if fact is None:
             return 0
@@ -94,7 +98,9 @@ class Call:
             self._normalise()
             # Sorting many slim facts for a few new ones would cost more than keeping these for a while.
             self._bound = max(2 * CLASS_SIZE, 2 * len(self._facts), len(self._facts) + len(self._slims) // 16)
-        return len(fact.details) + len(fact.from_tag) + len(fact.to_tag) + 48
+        size = len(fact.details) + len(fact.from_tag) + len(fact.to_tag) + FRAME
+        self.size += size
+        return size
 
     def join(self, other: Call) -> Call:
         """The union of two sets of one Call-ID, as a new call."""

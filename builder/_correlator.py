@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
     from ._message import SipMessage
 
-_CALL_SIZE: Final = 600 if native is None else 440
+_CALL_SIZE: Final = 600 if native is None else 400
 """Bytes that an open call costs beside its facts, measured."""
-_FACT_SIZE: Final = 200 if native is None else 0
-"""Bytes that a fact costs beside its own, measured."""
+_GONE: Final = 1000
+"""Entries of calls that have left memory that may wait for those before them, at the least."""
 
 _RULES = Rules()
+_NO_CALL: Final = Call(b"")
 
 
 class _Open:
-    """A call in memory and when it becomes due."""
+    """A call in memory and when it becomes due. quiet_until: None before its end. gone: the call has left memory."""
 
-    __slots__ = ("call", "ended", "hold_until", "quiet_until", "size")
+    __slots__ = ("call", "gone", "hold_until", "quiet_until")
 
     def __init__(self, call: Call, hold_until: int) -> None:
         self.call = call
         self.hold_until = hold_until
-        self.quiet_until = 0
-        self.ended = False
-        self.size = 0
+        self.quiet_until: int | None = None
+        self.gone = False
 
 
 class Correlator:
@@ -49,8 +49,8 @@ class Correlator:
     `Call`, which its writer joins with the stored one.
 
     hold, linger: microseconds; linger is 64·T1 unless told otherwise. memory: bytes.
-    counts: `method NAME` for messages that are no facts, `status` for responses outside 100 to 699, `early` for
-        calls made due by the memory cap, `ahead` for time stamps that were beyond `latest`.
+    counts: `method NAME` for messages that are no facts, `early` for calls made due by the memory cap, `ahead` for time
+        stamps that were beyond `latest`.
     ended: calls in memory that wait for nothing but `linger`.
     """
 
@@ -68,6 +68,8 @@ class Correlator:
         self._held: deque[_Open] = deque()
         self._quiet: list[tuple[int, int, _Open]] = []
         self._pushed = 0
+        # Of the held ones, those whose call has left memory.
+        self._gone = 0
 
     def __len__(self) -> int:
         """Calls in memory."""
@@ -97,20 +99,18 @@ class Correlator:
             if not size:
                 self.counts["method " + message.method if len(message.method) <= 32 else "method other"] += 1
                 continue
-            size += _FACT_SIZE
+            used += size
             if entry is None:
-                size += _CALL_SIZE
+                used += _CALL_SIZE
                 calls[call_id] = entry = _Open(call, watermark + self._hold)
                 self._held.append(entry)
-            entry.size += size
-            used += size
-            if entry.ended:
+            if call.ended:
+                if entry.quiet_until is None:
+                    self.ended += 1
+                    self._pushed += 1
+                    # The second item keeps the heap from comparing entries.
+                    heapq.heappush(self._quiet, (watermark + self._linger, self._pushed, entry))
                 entry.quiet_until = watermark + self._linger
-            elif call.ended:
-                entry.ended = True
-                self.ended += 1
-                entry.quiet_until = watermark + self._linger
-                self._wait(entry)
         self.watermark = watermark
         self.memory_used = used
 
@@ -118,9 +118,11 @@ class Correlator:
         """When `advance` will next have something to give: event time in microseconds, or None with no call open."""
         if self.memory_used > self._memory:
             return self.watermark
-        while self._held and self._held[0].size == 0:
-            self._held.popleft()
-        deadlines = [self._held[0].hold_until] if self._held else []
+        held = self._held
+        while held and held[0].gone:
+            held.popleft()
+            self._gone -= 1
+        deadlines = [held[0].hold_until] if held else []
         if self._quiet and deadlines:
             deadlines.append(self._quiet[0][0])
         return min(deadlines, default=None)
@@ -131,44 +133,44 @@ class Correlator:
         due: list[Call] = []
         quiet = self._quiet
         while quiet and quiet[0][0] <= now:
-            entry = heapq.heappop(quiet)[2]
-            if entry.size == 0:
+            _, pushed, entry = quiet[0]
+            if entry.quiet_until is not None and entry.quiet_until > now:
+                heapq.heapreplace(quiet, (entry.quiet_until, pushed, entry))
                 continue
-            if entry.quiet_until > now:
-                self._wait(entry)
-            else:
+            heapq.heappop(quiet)
+            if not entry.gone:
                 due.append(self._take(entry))
         held = self._held
         while held:
             entry = held[0]
-            if entry.size == 0:
-                held.popleft()
-            elif entry.hold_until <= now:
-                held.popleft()
+            if not entry.gone:
+                if entry.hold_until > now:
+                    if self.memory_used <= self._memory:
+                        break
+                    self.counts["early"] += 1
                 due.append(self._take(entry))
-            elif self.memory_used > self._memory:
-                held.popleft()
-                self.counts["early"] += 1
-                due.append(self._take(entry))
-            else:
-                break
+            held.popleft()
+            self._gone -= 1
+        if self._gone > max(_GONE, len(self._open)):
+            # An old call that goes on holds up the entries of all that came and went since.
+            self._held = deque(entry for entry in held if not entry.gone)
+            self._gone = 0
         return due
 
     def finish(self) -> list[Call]:
         """Take all calls out of memory: the input has ended."""
-        due = [self._take(entry) for entry in self._held if entry.size]
+        due = [self._take(entry) for entry in self._held if not entry.gone]
         self._held.clear()
         self._quiet.clear()
+        self._gone = 0
         return due
 
-    def _wait(self, entry: _Open) -> None:
-        # The second item keeps the heap from comparing entries.
-        self._pushed += 1
-        heapq.heappush(self._quiet, (entry.quiet_until, self._pushed, entry))
-
     def _take(self, entry: _Open) -> Call:
-        self.memory_used -= entry.size
-        self.ended -= entry.ended
-        entry.size = 0
-        del self._open[entry.call.call_id]
-        return entry.call
+        call = entry.call
+        self.memory_used -= call.size + _CALL_SIZE
+        self.ended -= call.ended
+        self._gone += 1
+        entry.gone = True
+        entry.call = _NO_CALL
+        del self._open[call.call_id]
+        return call

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sipcdr.builder import HEADERS, CallDamaged, Position, Rules, SipMessage
-from sipcdr.builder._call import Call
+from sipcdr.builder._call import FRAME, Call
 from sipcdr.builder._facts import METHODS
 from tests.scenarios.every import SCENARIOS
 from tests.tools import kernel
@@ -120,10 +120,12 @@ RULES = [Rules(), *(Rules(correlation_header=name) for name in ("X-ID", "Session
 
 
 def both(messages: Iterable[SipMessage], rules: Rules | None = None) -> tuple[Call, Any]:
-    """The messages in a call of either kind; each says the same size."""
+    """The messages in a call of either kind; a fact is one to both."""
     python, native = Call(b"1"), kernel().Call(b"1")
     for message in messages:
-        assert python.add(message, rules or Rules()) == native.add(message, rules or Rules())
+        size = python.add(message, rules or Rules())
+        assert native.add(message, rules or Rules()) == (size - FRAME + 48 if size else 0)
+        assert native.ended == python.ended
     return python, native
 
 

@@ -144,13 +144,15 @@ pub struct Call {
     last: i64,
     /// The facts are in their order, each once, within the bounds.
     normal: bool,
-    /// One of the messages that were added ends a session.
+    /// Bytes that the facts take of the messages that were added.
+    pub size: usize,
+    /// One of them ends a session.
     pub ended: bool,
 }
 
 impl Default for Call {
     fn default() -> Self {
-        Self { facts: Packed::default(), more: None, last: i64::MIN, normal: true, ended: false }
+        Self { facts: Packed::default(), more: None, last: i64::MIN, normal: true, size: 0, ended: false }
     }
 }
 
@@ -167,6 +169,7 @@ impl Call {
             self.facts.push(size, |bytes| fact.write(bytes));
             self.normal &= fact.time > self.last && self.facts.many <= CLASS_SIZE && self.more.is_none();
             self.last = fact.time;
+            self.size += size;
             self.ended = self.ended || ends(&fact);
             size
         });

@@ -48,6 +48,11 @@ impl Call {
     }
 
     #[getter]
+    fn size(&self) -> usize {
+        self.facts.size
+    }
+
+    #[getter]
     fn ended(&self) -> bool {
         self.facts.ended
     }
