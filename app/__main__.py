@@ -1,5 +1,5 @@
-"""`python -m sipcdr.app`: the command where its script isn't on the path."""
+"""`python -m sipcdr.app`: the command where its script isn't on the path; and what spark-submit takes, a file."""
 
-from ._cli import main
+from sipcdr.app._cli import main
 
 main()

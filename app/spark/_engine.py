@@ -18,9 +18,16 @@ LOCAL: Final = "local[*]"
 _LOOPBACK: Final = "127.0.0.1"
 
 
-def is_local(master: str | None) -> bool:
-    """Whether Spark runs in one process on this machine."""
-    return not submitted() if master is None else master.startswith("local")
+def is_local(master: str | None) -> bool | None:
+    """Whether Spark runs in one process on this machine; None where spark-submit knows."""
+    if master is None:
+        return None if submitted() else True
+    return master.startswith("local")
+
+
+def is_one_machines(url: str) -> bool:
+    """Whether a database is of no use to other machines."""
+    return url.startswith("sqlite:")
 
 
 def session(name: str, master: str | None, conf: Mapping[str, str]) -> SparkSession:

@@ -19,7 +19,7 @@ from .._figures import Figures
 from .._replay import REFUSED_CALLS
 from .._status import ALL_READ, INTERRUPTED, NOT_ALL_READ, REFUSED, USAGE, say
 from .._write import REPLAY
-from ._engine import is_local, session
+from ._engine import is_local, is_one_machines, session
 from ._fold import gathered, sessions
 from ._paths import found
 from ._report import decoded, keep_refused
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 PARQUET: Final = "parquet:"
+_ONE_MACHINE: Final = f"SQLite is a file of one machine; name a database server, or {PARQUET}DIR"
 _GOES_ON: Final = "what is committed stays; the same command again adds the rest and doubles nothing"
 
 
@@ -48,15 +49,15 @@ def run_replay(
 ) -> int:
     """Replay captures and logs. options: of the data source. Returns the exit status. Raises SparkUnavailable."""
     figures = Figures(Tally())
-    if to.startswith("sqlite:") and not is_local(master):
-        say(f"{to}: SQLite is a file of one machine; name a database server, or {PARQUET}DIR")
+    if is_one_machines(to) and is_local(master) is False:
+        say(f"{to}: {_ONE_MACHINE}")
         return USAGE
     try:
         files = found(paths, figures.tally)
         if not to.startswith(PARQUET):
             Sink.open(to, ddl=ddl).close()
-    except ImportError as error:
-        say(f"fsspec needs another package: {error}")
+    except (ImportError, ValueError) as error:
+        say(f"fsspec can't open this: {error}")
         return USAGE
     except OSError as error:
         say(str(error))
@@ -81,6 +82,9 @@ def _replay(
 ) -> int:
     spark = session("sipcdr spark replay", master, conf)
     try:
+        if is_one_machines(to) and not is_local(spark.sparkContext.master):
+            say(f"{to}: {_ONE_MACHINE}")
+            return USAGE
         spark.dataSource.register(Captures)
         calls = spark.read.format("sipcdr").options(**options).load(list(files))
         if to.startswith(PARQUET):

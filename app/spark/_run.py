@@ -27,7 +27,7 @@ from .._spark_needs import SparkUnavailable
 from .._status import ALL_READ, NOT_ALL_READ, REFUSED
 from .._upkeep import keep_up, patient_letters, patiently_opened
 from .._write import Retry
-from ._engine import is_local, session
+from ._engine import is_local, is_one_machines, session
 from ._records import Opener
 from ._replay import reason
 from ._stream import Stream
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 CONNECTOR: Final = "org.apache.spark:spark-sql-kafka-0-10_2.13"
 """What reads Kafka for Spark; of Spark's own version."""
+_ONE_MACHINE: Final = "database.url: SQLite is a file of one machine; name a database server"
 _RETRY: Final = Retry(patience=10.0)
 _END_SECONDS: Final = 8.0
 _TICK: Final = 1.0
@@ -65,8 +66,8 @@ class Run:
         settings = self._settings
         sources = _sources(settings)
         url = database_url(settings)
-        if url.startswith("sqlite:") and not is_local(self._master):
-            raise ConfigError(["database.url: SQLite is a file of one machine; name a database server"])
+        if is_one_machines(url) and is_local(self._master) is False:
+            raise ConfigError([_ONE_MACHINE])
         configure(settings.log)
         logging.getLogger("py4j").setLevel(logging.ERROR)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -110,6 +111,8 @@ class Run:
         if is_local(self._master) and not {"spark.jars", "spark.jars.packages"} & set(self._conf):
             self._conf["spark.jars.packages"] = f"{CONNECTOR}:{__version__}"
         spark = session("sipcdr spark run", self._master, self._conf)
+        if is_one_machines(url) and not is_local(spark.sparkContext.master):
+            raise ConfigError([_ONE_MACHINE])
         # Spark takes SIGINT for itself.
         signal.signal(signal.SIGINT, self._signal)
         upkeep = threading.Thread(

@@ -172,11 +172,11 @@ def send(
         producer.flush()
 
 
-def replayed(paths: Iterable[Path], folder: Path, messages: list[SipMessage]) -> list[dict[str, Any]]:
-    """The rows of a replay of the same captures from files."""
+def replayed(paths: Iterable[Path], folder: Path, messages: list[SipMessage], status: int = 0) -> list[dict[str, Any]]:
+    """The rows of a replay of the same captures from files, which ends with that status."""
     url = f"sqlite:///{folder}/replayed.db"
     done = sipcdr("replay", *map(str, paths), "--to", url, "--format", "json", "--quiet")
-    assert done.status == 0, done.err
+    assert done.status == status, done.err
     with Sink.open(url) as sink:
         return meaning(sink, messages)
 

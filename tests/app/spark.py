@@ -92,13 +92,13 @@ class SparkDaemon(Daemon):
                     os.kill(pid, signal.SIGKILL)
 
     def committed(self) -> dict[str, int]:
-        """The offsets before which all is written, by partition: what Spark's checkpoint says."""
+        """The offsets before which all is written, by `TOPIC/PARTITION`: what Spark's checkpoint says."""
         folder = self.checkpoint / "kafka-0"
         done = max((int(path.name) for path in (folder / "commits").glob("[0-9]*")), default=None)
         if done is None:
             return {}
-        offsets = json.loads((folder / "offsets" / str(done)).read_text().splitlines()[-1])
-        return {number: offset for parts in offsets.values() for number, offset in parts.items() if offset}
+        offsets: dict[str, dict[str, int]] = json.loads((folder / "offsets" / str(done)).read_text().splitlines()[-1])
+        return {f"{topic}/{number}": end for topic, ends in offsets.items() for number, end in ends.items() if end}
 
 
 def children(pid: int) -> list[int]:

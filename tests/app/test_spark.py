@@ -161,7 +161,7 @@ def test_three_batches_each_repeated(spark: SparkSession, tmp_path: Path) -> Non
 
 def scenario_messages() -> list[SipMessage]:
     """The messages of all scenarios, each scenario with Call-IDs of its own."""
-    found = []
+    found: list[SipMessage] = []
     for number, scenario in enumerate(SCENARIOS):
         prefix = rb"\g<1>%d-" % number
         for message in scenario.messages():
@@ -172,7 +172,7 @@ def scenario_messages() -> list[SipMessage]:
 
 def records_of(spark: SparkSession, messages: list[SipMessage], *, junk: bool) -> DataFrame:
     """A batch as Spark has it from Kafka, the messages of a call on three partitions."""
-    rows = [
+    rows: list[tuple[Any, ...]] = [
         ("sip", number % 3, number, message.time, None, *encoded(message, "raw"))
         for number, message in enumerate(messages)
     ]
@@ -197,8 +197,8 @@ def test_a_large_capture_is_read_in_parts(spark: SparkSession, tmp_path: Path) -
     exchange = Exchange(seed=4, concurrent=200, tcp=0.5, rtp=2)
     with path.open("wb") as file:
         writer = PcapWriter(file)
-        for time, frame in islice(exchange.packets(), 12_000):
-            writer.packet(time, frame)
+        for time, packet in islice(exchange.packets(), 12_000):
+            writer.packet(time, packet)
     frame = calls(spark, path, split=400_000)
     assert frame.rdd.getNumPartitions() == -(-path.stat().st_size // 400_000) > 4
     figures = Figures(Tally())

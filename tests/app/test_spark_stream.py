@@ -8,8 +8,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
+from sipcdr.app._dead_letters import letters_in_file
 from tests.app.daemon import FIXTURES, capture, kafka_source, make_topic, messages_of, replayed, send, wait_for, written
 from tests.app.spark import SparkDaemon, needed
 from tests.servers import ServerError, connector, kafka
@@ -39,44 +40,63 @@ def broker() -> Iterator[Kafka]:
         missing(str(error))
 
 
-def ends(broker: Kafka, topic: str) -> dict[str, int]:
-    """Where each partition of a topic ends."""
+def ends(broker: Kafka) -> dict[str, int]:
+    """Where the partitions end, by `TOPIC/PARTITION`."""
+    partitions = [TopicPartition("lost", 0), *(TopicPartition("random", number) for number in range(PARTITIONS))]
     with closing(KafkaConsumer(bootstrap_servers=broker.bootstrap, metrics_enabled=False)) as consumer:
-        found = consumer.end_offsets([TopicPartition(topic, number) for number in range(PARTITIONS)])
-    return {str(partition.partition): end for partition, end in found.items() if end}
+        return {f"{each.topic}/{each.partition}": end for each, end in consumer.end_offsets(partitions).items()}
 
 
 def test_random_keys_and_a_driver_killed_twice(broker: Kafka, tmp_path: Path) -> None:
-    """A call's messages on all partitions, kill -9 in the middle: a replay's rows; SIGTERM ends it."""
+    """A call's messages on all partitions, kill -9 in the middle: a replay's rows; SIGTERM ends it.
+
+    Of another topic, retention takes messages while nothing runs: that is told, and what stands behind them is read.
+    """
     paths = [capture(tmp_path / "exchange.pcap", MESSAGES), *(FIXTURES / f"{name}.pcap" for name in SHIPPED)]
     messages = messages_of(paths)
+    early, lost, late = (messages_of([FIXTURES / f"{name}.pcap"]) for name in ("answered", "cancelled", "busy"))
     make_topic(broker.bootstrap, "random", PARTITIONS)
+    make_topic(broker.bootstrap, "lost", 1)
+    send(broker.bootstrap, "lost", early)
     chance = random.Random(3)
     url = f"sqlite:///{tmp_path}/spark.db"
+    source = kafka_source(broker.bootstrap, "random").replace('["random"]', '["random", "lost"]')
     # Batches so small that there are many.
-    daemon = SparkDaemon(tmp_path / "d", url, kafka_source(broker.bootstrap, "random"), records=1500)
+    daemon = SparkDaemon(tmp_path / "d", url, source, records=1500)
     sender = threading.Thread(
         target=send,
         args=(broker.bootstrap, "random", messages),
-        kwargs={"seconds": 20, "key": lambda _: chance.randbytes(8)},
+        kwargs={"seconds": 10, "key": lambda _: chance.randbytes(8)},
         daemon=True,
     )
     sender.start()
     try:
-        for _ in range(2):
+        for killed_when in (
+            lambda: daemon.figure("sipcdr_calls_total", "written") > 0,
+            lambda: daemon.committed().get("lost/0") == len(early),
+        ):
             daemon.start()
-            wait_for(lambda: daemon.figure("sipcdr_calls_total", "written") > 0, "calls", [daemon])
+            wait_for(killed_when, "the time to kill it", [daemon])
             daemon.kill()
+        send(broker.bootstrap, "lost", lost)
+        with closing(KafkaAdminClient(bootstrap_servers=broker.bootstrap)) as admin:
+            admin.delete_records({TopicPartition("lost", 0): len(early) + len(lost)})
+        send(broker.bootstrap, "lost", late)
         daemon.start()
-        sender.join(60)
+        sender.join(120)
         assert not sender.is_alive()
-        wait_for(lambda: daemon.committed() == ends(broker, "random"), "the end", [daemon])
+        wait_for(lambda: daemon.committed() == ends(broker), "the end", [daemon], 180)
         wait_for(lambda: daemon.figures().get('sipcdr_source_up{source="kafka-0"}') == 1, "the source", [daemon])
         assert daemon.get("/healthz") == (200, "ok\n")
+        assert daemon.figure("sipcdr_lost_offsets_total") == len(lost)
         status, seconds = daemon.stop()
         assert (status, seconds < 30) == (0, True), daemon.tail()
     finally:
         daemon.kill()
+    (letter,) = letters_in_file(daemon.letters, lambda *_: None)
+    assert f"{len(early)}" in letter.reason
     expected = replayed(paths, tmp_path, messages)
     assert len(expected) > MESSAGES / 12
     assert written(url, messages) == expected
+    others = [FIXTURES / "answered.pcap", FIXTURES / "busy.pcap"]
+    assert written(url, [*early, *lost, *late]) == replayed(others, tmp_path, early + late)
