@@ -59,10 +59,11 @@ class Opener(msgspec.Struct, frozen=True):
         report = Report()
         latest = time.time_ns() // 1000 + _DAY
         for topic, partition, records in _runs(batches):
-            messages, poison = values.messages(records, topic, str(partition))
+            messages, poison = values.messages(records, topic, partition)
             reading.messages(messages)
             report.records += len(records)
-            report.letters += letters_of(poison, topic, str(partition))
+            report.first.setdefault((topic, partition), records[0].offset)
+            report.letters += letters_of(poison, topic, partition)
             correlator.receive(messages, latest)
             deadline = correlator.next_deadline()
             if deadline is not None and deadline <= correlator.watermark:
@@ -80,13 +81,13 @@ def _parts(calls: list[Call]) -> Iterator[pa.RecordBatch]:
         yield rows_of(calls[at : at + _CALLS])
 
 
-def _runs(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, int, Sequence[Record]]]:
+def _runs(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, str, Sequence[Record]]]:
     """The records of batches, those of a partition together as far as they stand together."""
     for batch in batches:
         columns = [batch.column(name).to_pylist() for name in ("topic", "partition", "offset", "time", "key", "value")]
         rows = zip(*columns, _headers(batch.column("headers")), strict=True)
         for (topic, partition), run in groupby(rows, key=itemgetter(0, 1)):
-            yield topic, partition, [Record(offset, at or 0, *rest) for _, _, offset, at, *rest in run]
+            yield topic, str(partition), [Record(offset, at or 0, *rest) for _, _, offset, at, *rest in run]
 
 
 def _headers(column: pa.ListArray) -> Iterator[_Headers]:

@@ -94,7 +94,7 @@ def _replay(
         say(f"interrupted; {_GOES_ON}")
         return INTERRUPTED
     except (PySparkException, Py4JError) as error:
-        say(f"Spark: {reason(error)}")
+        say(f"Spark: {reason(str(error))}")
         return NOT_ALL_READ
     finally:
         spark.stop()
@@ -141,9 +141,9 @@ def _others(spark: SparkSession, folder: str) -> list[str]:
     return [name for name in names if not re.fullmatch(r"\.?(part-.*|_SUCCESS(\.crc)?)|_temporary", name)]
 
 
-def reason(error: Exception) -> str:
-    """The first line of what Spark says, without the plans and stacks behind it."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+def reason(text: str) -> str:
+    """The line that says most of what Spark says, without the plans and stacks around it."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     # An error of Python's in a worker stands last.
     python = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Unavailable|Refused): ", line)]
-    return (python[-1] if python else lines[0] if lines else type(error).__name__)[:500]
+    return (python[-1] if python else lines[0] if lines else text)[:500]

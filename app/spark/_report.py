@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class Report(msgspec.Struct):
     """What a part of the input held, or what came of writing a part of the calls.
 
-    records: of a topic. watermark: the latest time in messages that isn't absurd, None without one.
+    records: of topics. first: the least offset of each partition of a topic.
+    watermark: the latest time in messages that isn't absurd, None without one.
     failure: why the writing ended before its end; passing: whether it is worth another try.
     refusals: lines of the calls that the database refused. letters: records that held nothing of use.
     """
@@ -50,6 +51,7 @@ class Report(msgspec.Struct):
     damaged: list[Damaged] = []
     odd: dict[str, int] = {}
     records: int = 0
+    first: dict[tuple[str, str], int] = {}
     watermark: int | None = None
     failure: str = ""
     passing: bool = False

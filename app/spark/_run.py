@@ -69,7 +69,7 @@ class Run:
         if is_one_machines(url) and is_local(self._master) is False:
             raise ConfigError([_ONE_MACHINE])
         configure(settings.log)
-        logging.getLogger("py4j").setLevel(logging.ERROR)
+        logging.getLogger("py4j").setLevel(logging.CRITICAL)  # what ends a batch is told once
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._signal)
         server = None
@@ -192,7 +192,7 @@ def run(settings: Settings, *, master: str | None, conf: Mapping[str, str]) -> i
         _log.error("%s", error)
         return REFUSED
     except (PySparkException, Py4JError) as error:
-        _log.error("Spark: %s", reason(error))
+        _log.error("Spark: %s", reason(str(error)))
         return NOT_ALL_READ
 
 

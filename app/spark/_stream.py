@@ -9,8 +9,8 @@
 
 A crash between any two of these repeats the batch: what of it is in the database already changes nothing.
 
-Offsets that retention has taken before they were read end the query, with an error. It is begun again without that
-watch until a batch is through, so that reading goes on behind the gap, and then with it.
+Offsets that retention has taken before they were read end the query, with an error. It is begun again without Spark's
+watch until a batch is through, so that reading goes on behind the gap, which is told, and then with it.
 """
 
 from __future__ import annotations
@@ -108,6 +108,8 @@ class Stream:
         self._passed = False
         self._wait = 0.5
         self._again_at = 0.0
+        self._error = ""
+        self._checkpoint = f"{settings.spark.checkpoint.rstrip('/')}/{name}"
 
     def look(self) -> None:
         """Begin the query, or begin it again, where it doesn't run; tell the lag. To be called every second or so."""
@@ -171,7 +173,7 @@ class Stream:
         self._query = (
             records.writeStream.queryName(self.name)
             .foreachBatch(self._batch)
-            .option("checkpointLocation", f"{spark.checkpoint.rstrip('/')}/{self.name}")
+            .option("checkpointLocation", self._checkpoint)
             .trigger(processingTime=f"{self._settings.correlator.checkpoint // 1000} milliseconds")
             .start()
         )
@@ -183,17 +185,17 @@ class Stream:
         self._set_open(False)
         if self.failed or self._stopping.is_set():
             return
-        error = query.exception()
-        text = str(error) if error is not None else ""
+        text = self._error or str(query.exception() or "the query has ended")
+        self._error = ""
         if _LOST.search(text) and self._strict:
-            self._lost(text)
+            _log.error("%s: offsets are gone before they were read: %s", self.name, _told(text))
             self._strict = False
         elif _AWAY.search(text):
             self._wait = min(2 * self._wait, _LONGEST_WAIT)
             self._again_at = time.monotonic() + self._wait
             _log.error("%s: the brokers are waited for: %s", self.name, _told(text))
         else:
-            self.failed = f"{self.name}: {reason(error) if error is not None else 'the query has ended'}"
+            self.failed = f"{self.name}: {reason(text)}"
 
     def _batch(self, records: DataFrame, number: int) -> None:
         """One batch; runs on a thread of Spark's."""
@@ -201,6 +203,9 @@ class Stream:
             self._since = time.monotonic()
             try:
                 self._write(records, number)
+            except Exception as error:
+                self._error = str(error)
+                raise
             finally:
                 self._since = 0.0
 
@@ -229,16 +234,15 @@ class Stream:
         for report in reports:
             keep_refused(report, self._refused)
         letters = [letter for report in reports for letter in report.letters]
+        self._metrics.dead_letters.labels(self.name).inc(len(letters))
+        if not self._strict:
+            letters += self._lost(reports, number)
         if letters:
-            self._flush(letters)
+            self._letters.write(letters)
+            self._letters.flush()
         self._count(reports, time.monotonic() - began)
         self._passed = True
         self._wait = 0.5
-
-    def _flush(self, letters: list[Letter]) -> None:
-        self._letters.write(letters)
-        self._letters.flush()
-        self._metrics.dead_letters.labels(self.name).inc(len(letters))
 
     def _count(self, reports: list[Report], seconds: float) -> None:
         figures = Figures(Tally())
@@ -260,18 +264,36 @@ class Stream:
         metrics.written(figures.outcome, seconds)
         metrics.checkpointed(self.name)
 
-    def _lost(self, text: str) -> None:
-        """Tell offsets that are gone; they are kept with the dead letters, so that somebody asks."""
-        said = _told(text)
-        _log.error("%s: offsets were lost before they were read: %s", self.name, said)
-        found = re.search(r"offset (?:was changed from )?(\d+)\D+?(\d+)", text)
-        self._metrics.lost.labels(self.name).inc(max(int(found[2]) - int(found[1]), 0) if found else 0)
-        letter = Letter(
-            source=",".join(self._source.topics) or self._source.pattern, partition="", offset=0,
-            time=time.time_ns() // 1000, reason=said,
-        )  # fmt: skip
-        with self._busy:
-            self._flush([letter])
+    def _lost(self, reports: list[Report], number: int) -> list[Letter]:
+        """Tell the offsets that are missing where a batch begins; they go to the dead letters."""
+        found: list[Letter] = []
+        first: dict[tuple[str, str], int] = {}
+        for report in reports:
+            for part, offset in report.first.items():
+                first[part] = min(first.get(part, offset), offset)
+        ends = self._noted(number)
+        for (topic, partition), start in self._noted(number - 1).items():
+            end = ends.get((topic, partition), start)
+            count = first.get((topic, partition), end) - start
+            if not count:
+                continue
+            text = (
+                f"offsets {start} to {start + count - 1} were lost to retention before they were read"
+                if count > 0
+                else f"offset {start} is behind the end {end}: the topic was cut or made anew"
+            )
+            _log.error("%s: %s/%s: %s", self.name, topic, partition, text)
+            self._metrics.lost.labels(self.name).inc(max(count, 0))
+            now = time.time_ns() // 1000
+            found.append(Letter(source=topic, partition=partition, offset=start, time=now, reason=text))
+        return found
+
+    def _noted(self, number: int) -> dict[tuple[str, str], int]:
+        """The offsets at a batch's end, as Spark's checkpoint has them; none before the first."""
+        if number < 0:
+            return {}
+        lines = self._spark.read.text(f"{self._checkpoint}/offsets/{number}", wholetext=True).collect()
+        return _offsets(lines[0].value.splitlines()[-1])
 
     def _tell(self, query: StreamingQuery) -> None:
         """The lag, as Spark had it at the end of its last batch."""
@@ -297,5 +319,5 @@ def _offsets(told: Any) -> dict[tuple[str, str], int]:
 def _told(text: str) -> str:
     """The line of an error that says most."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    best = next((line for line in lines if _LOST.search(line)), None)
-    return (best or next((line for line in lines if "org.apache.kafka" in line), lines[0] if lines else ""))[:400]
+    wanted = (line for sign in ("Reason: ", "data may have been", "org.apache.kafka") for line in lines if sign in line)
+    return next(wanted, lines[0] if lines else "")[:400]
