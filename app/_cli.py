@@ -104,7 +104,7 @@ Exit status: 0 all was read; 1 some input was damaged or could not be read; 2 us
 @click.option("--anonymize", is_flag=True,
               help="Other users, numbers, addresses in all that comes out.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1, 64), metavar="N", default=1,
-              help="Read by N processes, each a part of the calls.")  # fmt: skip
+              help="Share the work out to N processes.")  # fmt: skip
 @click.option("--quiet", is_flag=True, help="Print errors only, and sessions only with --format.")
 @click.option("--no-ddl", is_flag=True, help="Don't make or upgrade the tables.")
 @click.pass_context

@@ -35,10 +35,11 @@ from ._table import table_lines
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from sipcdr.builder import Call, SipMessage
+    from sipcdr.builder import SipMessage
     from sipcdr.ingest import LogOptions
 
     from ._anonymize import Anonymizer
+    from ._derived import Due
     from ._records import Record
     from ._report import Report
 
@@ -101,8 +102,10 @@ def run_replay(
                 if not Path(name).is_file():
                     say(f"--jobs is for files: what {name} gives can't be read twice")
                     return USAGE
-            work = Work(paths, reader, shark, esp_null, logs, selection, key)
-            readers = stack.enter_context(Jobs(work, jobs, inputs.total_bytes))
+            # Who writes is one of them; without a database there is little left to do.
+            stores = url != "none"
+            work = Work(paths, reader, shark, esp_null, logs, selection, key, facts=stores)
+            readers = stack.enter_context(Jobs(work, jobs - stores, inputs.total_bytes))
         if follow:
             stack.enter_context(_until_interrupted(inputs))
         page = None
@@ -177,7 +180,7 @@ class _Run(NamedTuple):
     names: Anonymizer | None
     page: Report | None
 
-    def due_calls(self, hold: int, tick: Callable[[], None]) -> Iterable[list[Call]]:
+    def due_calls(self, hold: int, tick: Callable[[], None]) -> Iterable[Sequence[Due]]:
         """Read everything, and give the calls that are due in batches."""
         if self.readers is not None:
             return self.readers.due_calls(self.figures, hold=hold, tick=tick)

@@ -1,7 +1,8 @@
 """`Jobs`: captures read by several processes, each of which takes the calls whose Call-ID falls to it.
 
 All of them read all that there is: telling a message's Call-ID takes what reading it takes, and to send messages from
-process to process would cost more. What they find in common is counted by the first alone.
+process to process would cost more. What they find in common is counted by the first alone. They derive the rows of
+calls, so that who asks for them has little to do but to write.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from contextlib import suppress
 from queue import Empty, Queue
 from typing import IO, TYPE_CHECKING, Final, NamedTuple, Self
 
-from sipcdr.builder import Call
+from sipcdr.builder import Rules
 from sipcdr.ingest import Inputs, Share, Tally
 
 from ._collector import collect_seldom
+from ._derived import Derived, pack, unpack
 from ._reading import MEMORY, Reading, due_calls
 
 if TYPE_CHECKING:
@@ -41,7 +43,10 @@ class JobEnded(Exception):
 
 
 class Work(NamedTuple):
-    """What all processes read, and choose. key: of the other names, where messages are anonymized."""
+    """What all processes read, and choose.
+
+    key: of the other names, where messages are anonymized. facts: whether those of calls are wanted.
+    """
 
     paths: Sequence[str]
     reader: Reader
@@ -50,6 +55,7 @@ class Work(NamedTuple):
     logs: LogOptions
     selection: Selection
     key: bytes | None
+    facts: bool
 
 
 class _Progress(NamedTuple):
@@ -59,8 +65,8 @@ class _Progress(NamedTuple):
     bytes_done: int
 
 
-_Found = list[bytes] | _Progress | Reading | None
-"""What a process says: calls that are due, how far it is, at its end what it has read; None if it has ended."""
+_Found = bytes | _Progress | Reading | None
+"""What a process says: calls that are due, packed, how far it is, at its end what it has read; None if it has ended."""
 
 
 class Jobs:
@@ -91,7 +97,7 @@ class Jobs:
         for process in self._processes:
             process.wait()
 
-    def due_calls(self, reading: Reading, *, hold: int, tick: Callable[[], None]) -> Iterator[list[Call]]:
+    def due_calls(self, reading: Reading, *, hold: int, tick: Callable[[], None]) -> Iterator[list[Derived]]:
         """Give the calls that are due in batches, as `due_calls` does; `reading` is what it would be in one process.
 
         Raises JobEnded where a process ends before it has read all.
@@ -103,8 +109,8 @@ class Jobs:
             number, found = self._found.get()
             if found is None:
                 raise JobEnded(f"reading process {number + 1} of {self._count} {_how(self._processes[number].wait())}")
-            if isinstance(found, list):
-                yield list(map(Call.from_bytes, found))
+            if isinstance(found, bytes):
+                yield unpack(found)
             elif isinstance(found, Reading):
                 at_work -= 1
                 reading.requests.update(found.requests)
@@ -129,14 +135,15 @@ class Jobs:
         if process.stdin is None or process.stdout is None:
             raise TypeError("a process without pipes")
         with suppress(BrokenPipeError), process.stdin as pipe:  # how it ended is seen by who listens to it
-            pickle.dump((self._work, Share(number, self._count), hold), pipe)
+            share = Share(number, self._count) if self._count > 1 else None
+            pickle.dump((self._work, share, hold), pipe)
         thread = threading.Thread(target=self._listen, args=(number, process.stdout), daemon=True)
         thread.start()
         self._threads.append(thread)
 
     def _listen(self, number: int, pipe: IO[bytes]) -> None:
         with pipe:
-            found: _Found = []
+            found: _Found = b""
             while found is not None and not isinstance(found, Reading):
                 try:
                     found = pickle.load(pipe)  # noqa: S301 - from our own program
@@ -164,7 +171,7 @@ def serve() -> None:
         _read(work, share, hold, send)
 
 
-def _read(work: Work, share: Share, hold: int, send: Callable[[_Found], None]) -> None:
+def _read(work: Work, share: Share | None, hold: int, send: Callable[[_Found], None]) -> None:
     collect_seldom()
     reading = Reading(Tally())
     inputs = Inputs(
@@ -190,6 +197,8 @@ def _read(work: Work, share: Share, hold: int, send: Callable[[_Found], None]) -
             said = now
             send(_Progress(reading.tally.messages, inputs.bytes_done))
 
-    for calls in due_calls(batches, work.selection, reading, hold=hold, tick=tick, memory=MEMORY // share.of):
-        send([bytes(call) for call in calls])
+    rules = Rules()
+    memory = MEMORY // (share.of if share else 1)
+    for calls in due_calls(batches, work.selection, reading, hold=hold, tick=tick, memory=memory):
+        send(pack([Derived.of(call, rules, facts=work.facts) for call in calls]))
     send(reading)

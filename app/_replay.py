@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Final
 from sipcdr.builder import Rules, sessions
 from sipcdr.sinks import session_of
 
+from ._derived import call_of, rows_of
 from ._reading import BATCH_BYTES, BATCH_CALLS
 from ._records import record_of
 from ._write import Refusals, write_calls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from sipcdr.builder import Call
     from sipcdr.sinks import Sink
 
+    from ._derived import Due
     from ._figures import Figures
     from ._records import Record
     from ._select import Selection
@@ -30,31 +32,31 @@ REFUSED_CALLS: Final = "sipcdr-refused.jsonl"
 """The file, in the current folder, of calls that a database refused; made with the first."""
 
 
-def replay_alone(due: Iterable[list[Call]], selection: Selection, figures: Figures) -> Iterator[Record]:
+def replay_alone(due: Iterable[Sequence[Due]], selection: Selection, figures: Figures) -> Iterator[Record]:
     """Replay without a database: records of sessions as their calls leave memory."""
     rules = Rules()
     for calls in due:
         for call in calls:
-            for session in sessions(call, rules, figures.outcome.counts):
+            for session in rows_of(call, rules, figures.outcome.counts):
                 record = record_of(session_of(session))
                 if selection.session(record):
                     figures.outcome.inserted += 1
                     yield record
 
 
-def replay_unseen(due: Iterable[list[Call]], figures: Figures) -> None:
+def replay_unseen(due: Iterable[Sequence[Due]], figures: Figures) -> None:
     """Replay without a database for nobody who wants to see sessions: derive and count them."""
     rules = Rules()
     outcome = figures.outcome
     for calls in due:
-        codes = [row.response_code for call in calls for row in sessions(call, rules, outcome.counts)]
+        codes = [row.response_code for call in calls for row in rows_of(call, rules, outcome.counts)]
         outcome.inserted += len(codes)
         figures.codes.update(codes)
 
 
 def replay_into(
     sink: Sink,
-    due: Iterable[list[Call]],
+    due: Iterable[Sequence[Due]],
     selection: Selection,
     figures: Figures,
     spool: Spool,
@@ -68,14 +70,14 @@ def replay_into(
     rules = Rules()
     refusals = Refusals(Path(REFUSED_CALLS))
 
-    def write(calls: list[Call]) -> None:
+    def write(calls: Sequence[Due]) -> None:
         write_calls(sink, calls, rules, outcome=figures.outcome, refusals=refusals)
         spool.note(call.call_id for call in calls)
         tick()
 
     for calls in due:
         if selection.asks_for_users:
-            spool.keep(calls)
+            spool.keep(map(call_of, calls))
         else:
             write(calls)
     for calls in spool.calls(BATCH_CALLS, BATCH_BYTES):

@@ -6,13 +6,11 @@ import base64
 import json
 import os
 import random
-import threading
 import time
 from collections import Counter, defaultdict, deque
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-import zstandard
 
 from sipcdr.builder import BuilderError, Call, Rules, SessionDetails, call_key, sessions
 from sipcdr.sinks import (
@@ -28,19 +26,17 @@ from sipcdr.sinks import (
     session_of,
 )
 
+from ._derived import Derived, call_of
+from ._facts import compressed, decompressed
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from sipcdr.sinks import StoredKey
 
-ZSTANDARD: Final = 1
-"""The first byte of Facts: what follows is one Zstandard frame."""
-_FORMAT: Final = bytes((ZSTANDARD,))
-# Below 0 is faster: on a call's few kilobytes twice as fast as 1, for the same size within a hundredth.
-_LEVEL: Final = -1
-_MOST_FACTS: Final = 64 << 20
-"""Bytes of a call beyond which stored Facts are taken for damaged: a call at its bounds has a third of that."""
+    from ._derived import Due
+
 CONFLICTS: Final = 8
 """At this conflict of one batch in a row the data is taken for what the database refuses."""
 
@@ -116,7 +112,7 @@ class Refusals:
 
 def write_calls(
     sink: Sink,
-    calls: Sequence[Call],
+    calls: Sequence[Due],
     rules: Rules,
     *,
     outcome: Outcome,
@@ -183,7 +179,7 @@ def write_calls(
         sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311
         wait = min(2 * wait, retry.most)
 
-    def part(some: Sequence[Call], carried: Sequence[StoredPosition]) -> None:
+    def part(some: Sequence[Due], carried: Sequence[StoredPosition]) -> None:
         write_calls(
             sink,
             some,
@@ -204,8 +200,8 @@ def write_calls(
         part(merged[:half], ())
         part(merged[half:], positions)
     elif merged:
-        (call,) = merged
-        refusals.refuse(call, str(refusal), sessions(call, rules), _compressed(bytes(call)))
+        call = call_of(merged[0])
+        refusals.refuse(call, str(refusal), sessions(call, rules), compressed(bytes(call)))
         outcome.refused += 1
         if positions:
             part((), positions)
@@ -216,7 +212,7 @@ def write_calls(
 
 def _write_once(
     sink: Sink,
-    calls: Sequence[Call],
+    calls: Sequence[Due],
     rules: Rules,
     outcome: Outcome,
     positions: Sequence[StoredPosition],
@@ -252,19 +248,19 @@ def _write_once(
     outcome.counts += seen.counts
 
 
-def _merged(calls: Sequence[Call]) -> list[Call]:
+def _merged(calls: Sequence[Due]) -> list[Due]:
     """Each Call-ID once: a batch may hold a call that was due twice."""
-    merged: dict[bytes, Call] = {}
+    merged: dict[bytes, Due] = {}
     for call in calls:
         other = merged.setdefault(call.call_id, call)
         if other is not call:
-            merged[call.call_id] = other.join(call)
+            merged[call.call_id] = call_of(other).join(call_of(call))
     return list(merged.values())
 
 
 def _changes(
     stored: dict[bytes, StoredCall],
-    calls: dict[bytes, Call],
+    calls: dict[bytes, Due],
     rules: Rules,
     seen: Outcome,
     *,
@@ -273,10 +269,14 @@ def _changes(
 ) -> dict[bytes, Change]:
     """Steps 1 and 4 for calls by their CallKeys: those that are to be written, joined, derived, compressed, matched."""
     changes: dict[bytes, Change] = {}
-    compress = _zstandard.compress
-    for key, call in calls.items():
+    for key, due in calls.items():
         before = stored.get(key)
-        joined = call
+        if before is None and isinstance(due, Derived):
+            seen.counts.update(due.odd)
+            rows, gone = match(due.rows, ())
+            changes[key] = Change(key, due.facts, None, due.first_time, due.last_time, rows, gone)
+            continue
+        joined = call = call_of(due)
         version = None
         keys: Sequence[StoredKey] = ()
         if before is not None:
@@ -289,7 +289,7 @@ def _changes(
             except (BuilderError, ValueError) as error:
                 seen.damaged[key] = Damaged(key.hex(), str(error))
                 if keep is not None:
-                    keep.refuse(call, str(error), sessions(call, rules), _compressed(bytes(call)))
+                    keep.refuse(call, str(error), sessions(call, rules), compressed(bytes(call)))
                 continue
             packed = bytes(joined)
             if packed == old and not again:
@@ -302,7 +302,7 @@ def _changes(
         else:
             packed = bytes(joined)
         rows, gone = match(sessions(joined, rules, seen.counts), keys)
-        facts = _FORMAT + compress(packed)
+        facts = compressed(packed)
         changes[key] = Change(key, facts, version, joined.first_time or 0, joined.last_time or 0, rows, gone)
     return changes
 
@@ -359,35 +359,11 @@ def _tags(tags: tuple[bytes, bytes], _: int) -> tuple[object, ...]:
     return tuple({tag for tag in tags if tag})
 
 
-class _Zstandard(threading.local):
-    """A compressor and a decompressor for each thread: they may not be shared, and cost more than a call to make."""
-
-    def __init__(self) -> None:
-        self.compress = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress
-        self.decompress = zstandard.ZstdDecompressor().decompress
-
-
-_zstandard = _Zstandard()
-
-
-def _compressed(packed: bytes) -> bytes:
-    return _FORMAT + _zstandard.compress(packed)
-
-
 def stored_bytes(stored: StoredCall) -> bytes:
     """The call's bytes. Raises ValueError if facts or keys are damaged, or the facts of a newer format."""
-    facts = stored.facts
     if stored.keys is None:
         raise ValueError("the stored keys of its sessions don't decode")
-    if facts[0] != ZSTANDARD:
-        raise ValueError(f"stored facts are compressed by format {facts[0]}, this version reads {ZSTANDARD}")
-    try:
-        size = zstandard.frame_content_size(facts[1:])
-        if not 0 <= size <= _MOST_FACTS:
-            raise ValueError(f"stored facts claim a size of {size} bytes")
-        return _zstandard.decompress(facts[1:])
-    except zstandard.ZstdError as error:
-        raise ValueError(f"stored facts don't decompress: {error}") from error
+    return decompressed(stored.facts)
 
 
 def _text(value: bytes) -> str:

@@ -118,3 +118,6 @@ class Dissector:
 
     def finish(self, tally: object) -> list[SipMessage]:
         """Give up what waits, and no longer be one of the peers."""
+
+def share(batch: list[SipMessage], number: int, of: int) -> list[SipMessage]:
+    """Twin of `sipcdr.ingest.Share.messages`."""

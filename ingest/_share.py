@@ -5,9 +5,9 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from sipcdr.builder import native
 
+if TYPE_CHECKING:
     from sipcdr.builder import SipMessage
 
 
@@ -17,6 +17,9 @@ class Share(NamedTuple):
     number: int
     of: int
 
-    def messages(self, batch: Iterable[SipMessage]) -> list[SipMessage]:
+    def messages(self, batch: list[SipMessage]) -> list[SipMessage]:
         """The messages of a batch that are in it."""
+        if native is not None:
+            own: list[SipMessage] = native.share(batch, self.number, self.of)
+            return own
         return [message for message in batch if zlib.crc32(message.call_id) % self.of == self.number]

@@ -137,11 +137,11 @@ def test_a_pipe(tmp_path: Path) -> None:
 
 @pytest.fixture
 def at_work(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
-    """A replay with two processes at work, and their process ids."""
+    """A replay with two reading processes, and their process ids."""
     sent = [one for number in range(2000) for one in busy(f"c{number}", start=MORNING + number * SECOND)]
     write(tmp_path / "long.pcap", sent)
     with subprocess.Popen(
-        [sys.executable, "-m", "sipcdr.app", "replay", "long.pcap", "--jobs", "2"],
+        [sys.executable, "-m", "sipcdr.app", "replay", "long.pcap", "--jobs", "3"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
     ) as process:  # fmt: skip
         until = time.monotonic() + 60

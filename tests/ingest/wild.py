@@ -156,7 +156,8 @@ def _connection(random: Random) -> list[bytes]:
     whole = _content(random)
     most = random.choice([1, 20, 200, 1460, 5000])
     overlap = random.choice([0, 0, 7, 100])
-    packets, at = [], 0
+    packets: list[bytes] = []
+    at = 0
     while at < len(whole) and len(packets) < 400:
         size = random.randint(1, most)
         packets.append(tcp.segment(at, whole[at : at + size + overlap]))

@@ -5,6 +5,7 @@ pub mod message;
 mod reader;
 pub mod scan;
 mod sessions;
+mod share;
 pub mod tally;
 
 use pyo3::prelude::*;
@@ -21,6 +22,8 @@ mod _native {
     use super::scan::scan;
     #[pymodule_export]
     use super::sessions::sessions;
+    #[pymodule_export]
+    use super::share::share;
     #[pymodule_export]
     const VERSION: &str = env!("CARGO_PKG_VERSION");
 }
