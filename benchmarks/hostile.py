@@ -202,7 +202,7 @@ def _read(folder: str) -> Outcome:
     first = tally.problems[0] if tally.problems else None
     return Outcome(
         time.process_time() - began,
-        _peak(),
+        peak(),
         tally.packets,
         list(call_ids),
         tally.problem_count,
@@ -211,7 +211,7 @@ def _read(folder: str) -> Outcome:
     )
 
 
-def _peak() -> float:
+def peak() -> float:
     """What was resident at most, in MiB: of this process, not of the one that it was forked from (Linux)."""
     found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     return int(found[1]) / 1024 if found else 0.0

@@ -193,7 +193,7 @@ class Inputs:
             source = open_source(name)
             try:
                 for stream in captures(source, self._limits):
-                    window = Window(stream)
+                    window = Window(stream, most=self._limits.block + CHUNK)
                     # What is odd there is noted when the file is read.
                     try:
                         first = next(records(window, Tally(), self._limits), None)

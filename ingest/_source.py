@@ -90,16 +90,26 @@ def open_source(name: str, grows: Grows | None = None) -> Source:
 class Window:
     """A piece of a source that moves over it: `data` begins at byte `base`.
 
-    waits: nothing came the last time, but may yet. by_byte: number frames by the byte at which they begin.
+    waits: nothing came the last time, but may yet. by_byte: number frames by the byte at which they begin. most: bytes,
+    about, after which the source is taken to have ended.
     """
 
-    __slots__ = ("base", "by_byte", "data", "ended", "source", "waits")
+    __slots__ = ("_most", "base", "by_byte", "data", "ended", "source", "waits")
 
-    def __init__(self, source: Source | Stream, *, by_byte: bool = False, base: int = 0, data: bytes = b"") -> None:
+    def __init__(
+        self,
+        source: Source | Stream,
+        *,
+        by_byte: bool = False,
+        base: int = 0,
+        data: bytes = b"",
+        most: int = 1 << 62,
+    ) -> None:
         self.source = source
         self.by_byte = by_byte
         self.data = data
         self.base = base
+        self._most = most
         self.ended = False
         self.waits = False
 
@@ -108,7 +118,7 @@ class Window:
 
         `ended` is set when there was nothing more.
         """
-        more = self.source.read(CHUNK)
+        more = self.source.read(CHUNK) if self.base + len(self.data) < self._most else b""
         self.waits = not more and self.source.waits
         self.ended = not more and not self.waits
         self.data = self.data[at:] + more

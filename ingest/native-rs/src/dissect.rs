@@ -311,7 +311,9 @@ impl Dissector {
             let (found, number) = next(&mut self.found.tally);
             let Next::Frame { time, link, start, stop } = found else { break found };
             let frame = window.data.get(start..stop).unwrap_or_default();
-            self.last_time = time;
+            if time != 0 {
+                self.last_time = time;
+            }
             if link != known {
                 known = link;
                 offsets = Offsets::of(link);

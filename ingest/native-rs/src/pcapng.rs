@@ -268,15 +268,17 @@ impl Pcapng {
         let longest = self.limits.packet;
         // A candidate can be judged if all of it is there.
         let last = if window.ended { size.saturating_sub(12) } else { size.saturating_sub(longest) };
-        for at in 1..=last {
-            let Some(kind) = data.get(at..at + 4) else { break };
-            let order = if kind == MAGIC {
+        let candidates = data.get(1..last + 4).unwrap_or_default().windows(4).enumerate();
+        let is_block = |bytes: &[u8]| {
+            let kind = self.order.u32(bytes, 0);
+            kind.wrapping_sub(1) < 6 || kind == SECTION
+        };
+        for at in candidates.filter(|(_, bytes)| is_block(bytes)).map(|(before, _)| before + 1) {
+            let order = if data[at..].starts_with(&MAGIC) {
                 let Some(order) = order_at(data, at + 8) else { continue };
                 order
-            } else if (1..=6).contains(&self.order.u32(kind, 0)) {
-                self.order
             } else {
-                continue;
+                self.order
             };
             let length = order.u32(data, at + 4) as usize;
             let fits = (12..=longest).contains(&length) && length % 4 == 0 && at + length <= size;
