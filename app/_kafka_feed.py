@@ -37,7 +37,7 @@ from ._unwritten import Part
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from sipcdr.ingest import Consumer, Lost, Record
+    from sipcdr.ingest import Consumer, Lost, Records
     from sipcdr.sinks import StoredPosition
 
     from ._feed import Running
@@ -145,13 +145,13 @@ class KafkaFeed:
         self._flow(consumer)
         self._look(consumer)
 
-    def _take_in(self, partition: Partition, records: list[Record]) -> None:
+    def _take_in(self, partition: Partition, records: Records) -> None:
         # 2.
         part = self._part(partition)
         if part not in self.feed.unwritten:
             return  # it was fenced
         messages, poison = self._values.messages(records, partition.topic, str(partition.number))
-        self.feed.unwritten.receive(part, messages, records[-1].offset + 1, self.feed.latest())
+        self.feed.unwritten.receive(part, messages, records.offsets[-1] + 1, self.feed.latest())
         self._metrics.records.labels(self.feed.name).inc(len(records))
         self._metrics.received(self.feed.name, messages)
         if poison:

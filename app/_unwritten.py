@@ -81,13 +81,11 @@ class Unwritten:
     """The calls in memory of one source, by its parts.
 
     together: one correlator for all parts, else one for each. split: calls that were met in two parts at a time, which
-    with a correlator each are written in halves and joined in the database. late: messages more than `hold` older than
-    the watermark.
+    with a correlator each are written in halves and joined in the database.
     """
 
     def __init__(self, rules: Rules, holding: Holding, *, together: bool = False) -> None:
         self.split = 0
-        self.late = 0
         self.received = 0
         self.letters: list[Letter] = []
         self._rules = rules
@@ -96,7 +94,7 @@ class Unwritten:
         self._groups: list[_Group] = []
         self._readings: dict[Part, _Reading] = {}
         self._homes: dict[bytes, Part] = {}
-        self._early = self._ahead = 0
+        self._early = self._ahead = self._late = 0
 
     def __len__(self) -> int:
         """Calls in memory."""
@@ -137,6 +135,11 @@ class Unwritten:
         """Time stamps too far in the future to be true."""
         return self._ahead + sum(group.correlator.counts["ahead"] for group in self._groups)
 
+    @property
+    def late(self) -> int:
+        """Messages more than `hold` older than the watermark."""
+        return self._late + sum(group.correlator.counts["late"] for group in self._groups)
+
     def next(self, part: Part) -> int:
         """The offset after the last that was read."""
         return self._readings[part].next
@@ -166,18 +169,21 @@ class Unwritten:
         """
         reading = self._readings[part]
         correlator = reading.group.correlator
-        early = correlator.watermark - self._holding.hold
-        correlator.receive(messages, latest)
+        opened = correlator.receive(messages, latest)
         first = reading.first
-        homes = self._homes
-        for message in messages:
-            call_id = message.call_id
-            if call_id not in first and call_id in correlator:
+        if self._together:
+            for message in messages:
+                call_id = message.call_id
+                if call_id not in first and call_id in correlator:
+                    first[call_id] = message.position.number
+        else:
+            # All that is in this correlator came from this part.
+            homes = self._homes
+            for message in opened:
+                call_id = message.call_id
                 first[call_id] = message.position.number
-                if homes.setdefault(call_id, part) != part and not self._together:
+                if homes.setdefault(call_id, part) != part:
                     self.split += 1
-            if message.time < early:
-                self.late += 1
         reading.next = following
         self.received += len(messages)
 
@@ -185,13 +191,11 @@ class Unwritten:
         """Take in messages that come together out of several parts, to be read again from these offsets on."""
         readings = [(self._readings[part], offset) for part, offset in since.items()]
         correlator = readings[0][0].group.correlator
-        early = correlator.watermark - self._holding.hold
         correlator.receive(messages, latest)
         for call_id in {message.call_id for message in messages}:
             if call_id in correlator:
                 for reading, offset in readings:
                     reading.first.setdefault(call_id, offset)
-        self.late += sum(message.time < early for message in messages)
         self.received += len(messages)
 
     def reach(self, part: Part, offset: int) -> None:
@@ -242,6 +246,7 @@ class Unwritten:
                 if not group.parts:
                     self._groups.remove(group)
                     self._early += group.correlator.counts["early"]
+                    self._late += group.correlator.counts["late"]
                     self._ahead += group.correlator.counts["ahead"]
         if not self._readings:
             self._homes.clear()

@@ -50,7 +50,7 @@ class Correlator:
 
     hold, linger: microseconds; linger is 64·T1 unless told otherwise. memory: bytes.
     counts: `method NAME` for messages that are no facts, `early` for calls made due by the memory cap, `ahead` for time
-        stamps that were beyond `latest`.
+        stamps that were beyond `latest`, `late` for those more than `hold` before the watermark.
     ended: calls in memory that wait for nothing but `linger`.
     """
 
@@ -79,11 +79,16 @@ class Correlator:
         """Whether the call is in memory."""
         return call_id in self._open
 
-    def receive(self, messages: Iterable[SipMessage], latest: int = 1 << 62) -> None:
-        """Take messages in, in any order. A time stamp beyond `latest` is absurd: it doesn't move the watermark."""
+    def receive(self, messages: Iterable[SipMessage], latest: int = 1 << 62) -> list[SipMessage]:
+        """Take messages in, in any order; gives those that each began a call in memory.
+
+        A time stamp beyond `latest` is absurd: it doesn't move the watermark.
+        """
         calls = self._open
         rules = self._rules
         watermark = self.watermark
+        early = watermark - self._hold
+        opened: list[SipMessage] = []
         used = self.memory_used
         for message in messages:
             time = message.time
@@ -92,6 +97,8 @@ class Correlator:
                     watermark = time
                 else:
                     self.counts["ahead"] += 1
+            elif time < early:
+                self.counts["late"] += 1
             call_id = message.call_id
             entry = calls.get(call_id)
             call = Call(call_id) if entry is None else entry.call
@@ -104,6 +111,7 @@ class Correlator:
                 used += _CALL_SIZE
                 calls[call_id] = entry = _Open(call, watermark + self._hold)
                 self._held.append(entry)
+                opened.append(message)
             if call.ended:
                 if entry.quiet_until is None:
                     self.ended += 1
@@ -113,6 +121,7 @@ class Correlator:
                 entry.quiet_until = watermark + self._linger
         self.watermark = watermark
         self.memory_used = used
+        return opened
 
     def next_deadline(self) -> int | None:
         """When `advance` will next have something to give: event time in microseconds, or None with no call open."""

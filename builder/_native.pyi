@@ -1,7 +1,7 @@
 """The native kernel: `ingest/native-rs`. Each name does exactly what the Python that it is the twin of does."""
 
 from collections import Counter
-from typing import Final
+from typing import Any, Final
 
 from ._call import Slim
 from ._facts import Fact
@@ -66,6 +66,22 @@ class Message:
 
     def plain(self) -> SipMessage:
         """The same as a `SipMessage`."""
+
+def values(
+    offsets: list[int],
+    times: list[int],
+    values: list[bytes | None],
+    headers: list[Any],
+    source: str,
+    partition: str,
+    tally: object,
+    limits: object,
+    names: tuple[str, str, str, str],
+    addresses: dict[bytes, str],
+    transports: dict[bytes, str],
+    others: bytes,
+) -> tuple[list[Any], list[tuple[int, str | None]], int]:
+    """The usual part of `sipcdr.ingest.Values.messages`, which goes on with the rest."""
 
 def scan(
     data: bytes,

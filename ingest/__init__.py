@@ -22,7 +22,7 @@ from ._share import Share
 from ._sip import is_start_line
 from ._source import Grows
 from ._tally import Problem, Refused, Tally
-from ._values import Form, HeaderNames, Poison, Record, Values
+from ._values import Form, HeaderNames, Poison, Record, Records, Values
 
 __all__ = [
     "Carried",
@@ -52,6 +52,7 @@ __all__ = [
     "Reader",
     "ReaderUnavailable",
     "Record",
+    "Records",
     "Refused",
     "Share",
     "SharkOptions",

@@ -16,7 +16,7 @@ from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, Kafka
 
 from ._errors import SourceRefused, SourceUnavailable
 from ._kafka import Lost, Partition, Polled, codec_error, own_options
-from ._values import Record
+from ._values import Records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Set
@@ -53,6 +53,17 @@ def _translated() -> Iterator[None]:
         yield
     except KafkaException as error:
         raise _error(error.args[0]) from error
+
+
+def _columns(messages: list[Message], now: int) -> Records:
+    stamps = [each.timestamp() for each in messages]
+    return Records(
+        [each.offset() for each in messages],  # type: ignore[misc]
+        [stamp * 1000 if kind != TIMESTAMP_NOT_AVAILABLE else now for kind, stamp in stamps],
+        [each.key() for each in messages],
+        [each.value() for each in messages],
+        [each.headers() or () for each in messages],  # type: ignore[misc]
+    )
 
 
 class ConfluentConsumer:
@@ -113,10 +124,10 @@ class ConfluentConsumer:
         if self._hopeless is not None:
             raise SourceRefused(self._hopeless.str())
         now = time.time_ns() // 1000
-        records: dict[Partition, list[Record]] = {}
+        runs: dict[Partition, list[Message]] = {}
         lost: list[Lost] = []
         errors: list[str] = []
-        batch: list[Record] = []
+        batch: list[Message] = []
         last: tuple[str | None, int | None] = (None, None)
         for message in messages:
             error = message.error()
@@ -127,19 +138,11 @@ class ConfluentConsumer:
             if here != last:
                 # Messages of a partition come in runs.
                 last = here
-                batch = records.setdefault(Partition(*here), [])  # type: ignore[arg-type]
-            kind, stamp = message.timestamp()
-            batch.append(
-                Record(
-                    message.offset(),  # type: ignore[arg-type]
-                    stamp * 1000 if kind != TIMESTAMP_NOT_AVAILABLE else now,
-                    message.key(),
-                    message.value(),
-                    message.headers() or (),  # type: ignore[arg-type]
-                )
-            )
-        for partition, batch in records.items():
-            self._next[partition] = batch[-1].offset + 1
+                batch = runs.setdefault(Partition(*here), [])  # type: ignore[arg-type]
+            batch.append(message)
+        records = {partition: _columns(batch, now) for partition, batch in runs.items()}
+        for partition, columns in records.items():
+            self._next[partition] = columns.offsets[-1] + 1
         return Polled(records, lost, errors)
 
     def _failed(self, message: Message, error: KafkaError, lost: list[Lost], errors: list[str]) -> None:

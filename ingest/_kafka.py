@@ -18,7 +18,7 @@ import msgspec
 from ._errors import SourceRefused
 
 if TYPE_CHECKING:
-    from ._values import Record
+    from ._values import Records
 
 
 class Partition(NamedTuple):
@@ -44,7 +44,7 @@ class Lost(msgspec.Struct, frozen=True):
 class Polled(msgspec.Struct, frozen=True):
     """What a poll brought: records by partition in the order of offsets, lost offsets, and what else went wrong."""
 
-    records: dict[Partition, list[Record]]
+    records: dict[Partition, Records]
     lost: list[Lost] = []
     errors: list[str] = []
 

@@ -22,7 +22,7 @@ from kafka.structs import OffsetAndMetadata
 
 from ._errors import IngestError, SourceRefused, SourceUnavailable
 from ._kafka import Lost, Partition, Polled, codec_error, own_options
-from ._values import Record
+from ._values import Records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Set
@@ -158,15 +158,18 @@ class KafkaPythonConsumer:
         if not found:
             return Polled({}, lost)
         now = time.time_ns() // 1000
-        records: dict[Partition, list[Record]] = {}
+        records: dict[Partition, Records] = {}
         for theirs, batch in found.items():
             partition = Partition(theirs.topic, theirs.partition)
             if partition not in self.waiting:
                 # Records without a time have -1.
-                records[partition] = [
-                    Record(r.offset, r.timestamp * 1000 if r.timestamp >= 0 else now, r.key, r.value, r.headers)
-                    for r in batch
-                ]
+                records[partition] = Records(
+                    [r.offset for r in batch],
+                    [r.timestamp * 1000 if r.timestamp >= 0 else now for r in batch],
+                    [r.key for r in batch],
+                    [r.value for r in batch],
+                    [r.headers for r in batch],
+                )
                 self._next[partition] = batch[-1].offset + 1
         return Polled(records, lost)
 

@@ -9,12 +9,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, Literal, overload
 
 import msgspec
 
-from sipcdr.builder import Position, SipMessage
+from sipcdr.builder import Position, SipMessage, native
 
 from . import _hep
 from ._envelope import Envelope, Names, address, envelopes, moment, transport
@@ -22,7 +22,8 @@ from ._limits import Limits
 from ._scan import scan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator
+    from types import ModuleType
 
     from ._tally import Tally
 
@@ -33,6 +34,7 @@ _LOOKED_AT: Final = bytes(byte in b"HE\x01\x02{[\xef \t\r\n" for byte in range(2
 
 _HEADER: Final = 256
 """Bytes of a record's header that are looked at."""
+_REMEMBERED: Final = 4096
 _NAMES: Final = Names()
 _LIMITS: Final = Limits()
 
@@ -49,6 +51,50 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes | None]] = ()
+
+
+class Records(Sequence[Record]):
+    """Records by column: nothing is made of one before it is asked for."""
+
+    __slots__ = ("headers", "keys", "offsets", "times", "values")
+
+    def __init__(
+        self,
+        offsets: list[int],
+        times: list[int],
+        keys: list[bytes | None],
+        values: list[bytes | None],
+        headers: list[Sequence[tuple[str, bytes | None]]],
+    ) -> None:
+        self.offsets = offsets
+        self.times = times
+        self.keys = keys
+        self.values = values
+        self.headers = headers
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> Records:
+        """The same records by column."""
+        if isinstance(records, Records):
+            return records
+        return cls(
+            [each.offset for each in records],
+            [each.time for each in records],
+            [each.key for each in records],
+            [each.value for each in records],
+            [each.headers for each in records],
+        )
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    @overload
+    def __getitem__(self, at: int) -> Record: ...
+    @overload
+    def __getitem__(self, at: slice) -> Records: ...
+    def __getitem__(self, at: int | slice) -> Record | Records:
+        kind = Record if isinstance(at, int) else Records
+        return kind(self.offsets[at], self.times[at], self.keys[at], self.values[at], self.headers[at])  # type: ignore[arg-type]
 
 
 class HeaderNames(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -104,6 +150,10 @@ class Values:
         self._names = names
         self._headers = headers
         self._key = key
+        self._names_of_headers = (headers.time, headers.source, headers.destination, headers.transport)
+        # Of few hosts there are many messages.
+        self._addresses: dict[bytes, str] = {}
+        self._transports: dict[bytes, str] = {}
 
     def messages(
         self, records: Sequence[Record], source: str, partition: str = ""
@@ -112,6 +162,52 @@ class Values:
 
         Tombstones are neither; they are counted. source: the topic or the listener.
         """
+        if native is None or self._form not in ("auto", "raw"):
+            found, poison = self._by_python(records, source, partition)
+        else:
+            found, poison = self._by_kernel(native, Records.of(records), source, partition)
+        self._tally.packets += len(records)
+        self._tally.messages += len(found)
+        return found, poison
+
+    def _by_kernel(
+        self, kernel: ModuleType, records: Records, source: str, partition: str
+    ) -> tuple[list[SipMessage], list[Poison]]:
+        """What is usual by the kernel, and the rest as without it."""
+        messages, odd, size = kernel.values(
+            records.offsets,
+            records.times,
+            records.values,
+            records.headers,
+            source,
+            partition,
+            self._tally,
+            self._limits,
+            self._names_of_headers,
+            self._addresses,
+            self._transports,
+            _LOOKED_AT if self._form == "auto" else b"",
+        )
+        self._tally.bytes += size
+        if not odd:
+            return messages, []
+        found: list[SipMessage] = []
+        poison: list[Poison] = []
+        at = 0
+        for place, reason in odd:
+            found += messages[at:place]
+            at = place + 1
+            if reason is None:
+                more, refused = self._by_python([records[place]], source, partition)
+                found += more
+                poison += refused
+            else:
+                self._refuse(Poison(records[place], reason), source, poison)
+        return found + messages[at:], poison
+
+    def _by_python(
+        self, records: Sequence[Record], source: str, partition: str
+    ) -> tuple[list[SipMessage], list[Poison]]:
         found: list[SipMessage] = []
         poison: list[Poison] = []
         tally = self._tally
@@ -145,8 +241,6 @@ class Values:
                     found.append(result)
             if reasons:
                 self._refuse(Poison(record, reasons[0]), source, poison)
-        tally.packets += len(records)
-        tally.messages += len(found)
         return found, poison
 
     def _refuse(self, refused: Poison, source: str, poison: list[Poison]) -> None:
@@ -188,9 +282,9 @@ class Values:
             position,
             self._tally,
             self._limits,
-            _address(known.get(names.source, b"")),
-            _address(known.get(names.destination, b"")),
-            _transport(known.get(names.transport, b"")),
+            _known(self._addresses, known.get(names.source, b""), address),
+            _known(self._addresses, known.get(names.destination, b""), address),
+            _known(self._transports, known.get(names.transport, b""), transport),
         )
 
 
@@ -200,12 +294,11 @@ def _moment(value: bytes) -> int | None:
     return moment(value.decode("utf-8", "replace"))
 
 
-@lru_cache(4096)
-def _address(value: bytes) -> str:
-    """Of few hosts there are many messages."""
-    return address(value.decode("utf-8", "replace"))
-
-
-@lru_cache(64)
-def _transport(value: bytes) -> str:
-    return transport(value.decode("utf-8", "replace"))
+def _known(cache: dict[bytes, str], value: bytes, read: Callable[[str], str]) -> str:
+    """What a header's value means, looked at once."""
+    known = cache.get(value)
+    if known is None:
+        if len(cache) >= _REMEMBERED:
+            cache.clear()
+        known = cache[value] = read(value.decode("utf-8", "replace"))
+    return known

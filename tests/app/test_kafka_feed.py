@@ -17,7 +17,7 @@ from sipcdr.app._metrics import Metrics
 from sipcdr.app._settings import Correlation, Duration, KafkaSource
 from sipcdr.app._write import Refusals
 from sipcdr.builder import Rules
-from sipcdr.ingest import Lost, Partition, Polled, Record, SourceUnavailable
+from sipcdr.ingest import Lost, Partition, Polled, Record, Records, SourceUnavailable
 from sipcdr.sinks import Sink, SinkUnavailable
 from tests.app.daemon import wait_for
 
@@ -66,7 +66,7 @@ class Scripted:
             if partition not in self.paused and not self._script.stuck:
                 records = self._script.topic.get(partition, [])[offset:]
                 if records:
-                    found[partition] = records
+                    found[partition] = Records.of(records)
                     self.offsets[partition] = records[-1].offset + 1
         return Polled(found, lost)
 

@@ -7,6 +7,7 @@ pub mod scan;
 mod sessions;
 mod share;
 pub mod tally;
+mod values;
 
 use pyo3::prelude::*;
 
@@ -24,6 +25,8 @@ mod _native {
     use super::sessions::sessions;
     #[pymodule_export]
     use super::share::share;
+    #[pymodule_export]
+    use super::values::values;
     #[pymodule_export]
     const VERSION: &str = env!("CARGO_PKG_VERSION");
 }
