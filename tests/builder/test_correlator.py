@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -104,6 +106,23 @@ def test_memory() -> None:
     assert under_test.counts["early"] == len(found)
     assert len(found) + len(under_test.finish()) == 100
     assert under_test.memory_used == 0
+
+
+def test_calls_that_left_take_no_memory() -> None:
+    """However many calls come and go while an old one stays, what remains of them is bounded."""
+    under_test = correlator(linger=0)
+    under_test.receive(messages("0  a>-  INVITE 1"))
+    (ends,) = messages("1  a>b  BYE 2  call=2")
+    tracemalloc.start()
+    sizes = []
+    for _ in range(3):
+        for number in range(4000):
+            under_test.receive([msgspec.structs.replace(ends.plain(), call_id=b"%d" % number)])
+            under_test.advance(under_test.watermark)
+        sizes.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    assert len(under_test) == 1
+    assert sizes[-1] < sizes[0] + 50_000
 
 
 def test_memory_is_a_deadline() -> None:
