@@ -137,3 +137,15 @@ class Dissector:
 
 def share(batch: list[SipMessage], number: int, of: int) -> list[SipMessage]:
     """Twin of `sipcdr.ingest.Share.messages`."""
+
+def is_start_line(line: bytes) -> bool:
+    """`ingest._sip.is_start_line`."""
+
+def content_length(data: bytes, at: int, body_at: int) -> int:
+    """`ingest._log_ends.content_length`."""
+
+def on_the_wire(raw: bytes) -> bytes:
+    """`ingest._log_ends.on_the_wire`."""
+
+def with_bare_ends(data: bytes, at: int, size: int, ended: bool) -> int | None:
+    """`ingest._log_ends.with_bare_ends`."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from fixtures.writer import pcap
 from fuzz.targets import LIMITS, TARGETS
 from sipcdr.builder import Position, native
-from sipcdr.ingest import Limits, Tally, _sip
+from sipcdr.ingest import Limits, Tally, _log_ends, _sip
 from tests.ingest import wild
 from tests.ingest.reading import START, A, B, read
 
@@ -63,6 +63,21 @@ def traffic(data: bytes) -> None:
     read(pcap(wild.frames(chance)), wild.limits(chance))
 
 
+def ends(data: bytes) -> None:
+    """A message out of a log that dropped its CRs has the same length, and is the same on the wire."""
+    native_ = kernel()
+    at = len(data) % 7
+    for text in (data, data.replace(b"\r", b"")):
+        same("wire", native_.on_the_wire(text), _log_ends.on_the_wire(text))
+        same("start", native_.is_start_line(text), _sip.is_start_line(text))
+        for end in (len(text), len(text) * 2 // 3, len(text) + 9):
+            length = native_.content_length(text, at, end)
+            same("length", length, _log_ends.content_length(text, at, end))
+            for ended in (False, True):
+                given = text, at, max(end - at, 0), ended
+                same("end", native_.with_bare_ends(*given), _log_ends.with_bare_ends(*given))
+
+
 def same_tally(ours: Tally, theirs: Tally) -> None:
     """Two tallies hold the same."""
     for name in ("counts", "problems", "problem_count", "refused", "packets", "bytes", "messages"):
@@ -80,9 +95,12 @@ _READ: Final = ("captures", "frames", "segments")
 
 TWINS: Final[dict[str, Callable[[bytes], None]]] = {
     "messages": messages,
+    "ends": ends,
     "traffic": traffic,
     **{name: TARGETS[name] for name in _READ},
 }
+_SEEDS: Final = {"ends": "messages"}
+"""What cases are made from, where that has another name."""
 
 _PIECES: Final = (
     b"\r\n", b"\n", b"\r", b"\n\n", b"\r\n\r\n", b"\r\n ", b"\r\n\t", b"\n\n ", b" ", b"\t", b"\x0b", b"\x0c", b"\0",
@@ -133,7 +151,7 @@ def damaged(seeds: list[bytes], chance: random.Random) -> bytes:
 def _seeds(twin: str) -> list[bytes]:
     from fuzz.seeds import seeds
 
-    return [bytes(64)] if twin == "traffic" else seeds(twin)
+    return [bytes(64)] if twin == "traffic" else seeds(_SEEDS.get(twin, twin))
 
 
 def compare(twin: str, cases: int, seed: int) -> bytes | None:

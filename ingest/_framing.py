@@ -69,6 +69,20 @@ class Framer:
         else:
             self._take(data, time, position)
 
+    def passes(self, data: bytes) -> bool:
+        """Whether the next bytes are one whole message and nothing else; if so it counts as given out."""
+        if self._buffer or self._skip or self._lost or len(data) > self._limits.message:
+            return False
+        line_end = data.find(b"\n")
+        if line_end < 0 or not is_start_line(data[:line_end]):
+            return False
+        body_at = end_of_head(data)
+        if body_at < 0 or body_at + _content_length(data, 0, body_at) != len(data):
+            return False
+        self._begun = True
+        self.idle = 0
+        return True
+
     def gap(self) -> None:
         """Bytes are missing here: what there is of a message is given out if its head is whole."""
         buffer = self._buffer

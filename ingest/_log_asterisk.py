@@ -45,7 +45,7 @@ class Asterisk:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._marks = Finder(b"<--- ", b"ransmitting ")
-        self._block = Block(_CLOSING, _BOUNDARY)
+        self._block = Block(_CLOSING, _BOUNDARY, begins=b"<-\x1b[RTt")
 
     def search(self, data: bytes, at: int) -> int:
         """Where the next mark of an opening line is."""
@@ -57,8 +57,12 @@ class Asterisk:
         if line is None:
             return None
         begin, end, following = line
-        text = plain(data[begin:end])
-        found = _OPENING.search(text)
+        text = data[begin:end]
+        if b"\x1b" in text:
+            text = plain(text)
+            found = _OPENING.search(text)
+        else:
+            found = _OPENING.search(text, max(at - begin - len(b"Reliably T"), 0))
         if found is None:
             return Taken(following, opened=False)
         prefix = _PREFIX.match(data, begin, end)

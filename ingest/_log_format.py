@@ -7,12 +7,25 @@ nothing.
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Final, Protocol
 
 import msgspec
 
-from ._sip import end_of_head, is_start_line
+from sipcdr.builder import native
+
+from . import _log_ends, _sip
+
+is_start_line = _sip.is_start_line
+content_length = _log_ends.content_length
+on_the_wire = _log_ends.on_the_wire
+with_bare_ends = _log_ends.with_bare_ends
+if native is not None:
+    is_start_line = native.is_start_line
+    content_length = native.content_length
+    on_the_wire = native.on_the_wire
+    with_bare_ends = native.with_bare_ends
 
 PREFIX: Final = 16 * 1024
 """Bytes before a marker that a format may look at."""
@@ -23,10 +36,8 @@ _AHEAD: Final = 16
 """Bytes behind a message by which a closing is told."""
 _NEVER: Final = 1 << 62
 
-_CONTENT_LENGTH = re.compile(rb"\n(?:content-length|l)[ \t]*:[ \t]*([0-9]{1,10})[ \t]*\r?\n", re.IGNORECASE)
 _WHOLE: Final = 128 * 1024
-_ESCAPED: Final = re.compile(rb" ?#(012|015)")
-_ENDS: Final = {b"012": b"\n", b"015": b"\r"}
+_ESCAPED: Final = ((b" #012", b"\n"), (b"#012", b"\n"), (b" #015", b"\r"), (b"#015", b"\r"))
 _ESCAPES = re.compile(rb"\x1b\[[0-9;]{0,16}[mK]")
 
 
@@ -141,7 +152,9 @@ def whole_line(data: bytes, low: int, at: int, ended: bool) -> tuple[int, int, i
 
 def unescaped(text: bytes) -> bytes:
     """A text with the line ends that syslog has written as `#012` and `#015`."""
-    return _ESCAPED.sub(lambda found: _ENDS[found[1]], text)
+    for escaped, end in _ESCAPED:
+        text = text.replace(escaped, end)
+    return text
 
 
 def plain(text: bytes) -> bytes:
@@ -149,6 +162,7 @@ def plain(text: bytes) -> bytes:
     return _ESCAPES.sub(b"", text) if b"\x1b" in text else text
 
 
+@functools.lru_cache(4096)
 def host_port(text: bytes) -> str:
     """`host:port` out of a log, IPv6 in brackets; the port is behind the last colon."""
     text = text.strip()[:300]
@@ -158,33 +172,12 @@ def host_port(text: bytes) -> str:
     return text.decode("utf-8", "replace")
 
 
-def on_the_wire(raw: bytes) -> bytes:
-    """A message whose CRs the log has dropped, with them.
-
-    The body gets them too, unless it has the length that Content-Length says without.
-    """
-    first = raw.find(b"\n")
-    if first < 0 or raw[first - 1 : first] == b"\r":
-        return raw
-    body_at = end_of_head(raw)
-    if body_at < 0:
-        return _with_returns(raw)
-    head, body = raw[:body_at], raw[body_at:]
-    length = _CONTENT_LENGTH.search(head)
-    if length is None or int(length[1]) != len(body):
-        body = _with_returns(body)
-    return _with_returns(head) + body
-
-
-def _with_returns(text: bytes) -> bytes:
-    return text.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-
-
 class Block:
     """How a format lays out a message behind its opening line.
 
     closing: matches what stands right behind a message. boundary: matches the beginning of a line that is no more of
-    the message. foreign: the same of a line that is left out. largest: bytes of a message.
+    the message, which begins with one of `begins`, any if empty. foreign: the same of a line that is left out. largest:
+    bytes of a message.
     """
 
     def __init__(
@@ -193,11 +186,13 @@ class Block:
         boundary: re.Pattern[bytes],
         foreign: re.Pattern[bytes] | None = None,
         largest: int = 64 * 1024,
+        begins: bytes = b"",
     ) -> None:
         self._closing = closing
         self._boundary = boundary
         self._foreign = foreign
         self._largest = largest
+        self._begins = frozenset(begins or range(256))
 
     def message(
         self,
@@ -248,7 +243,7 @@ class Block:
             return nothing
         # Without CRs it is shorter, but not by more than half.
         if bare and not start <= mark < start + size // 2:
-            end = _with_bare_ends(data, start, size, ended)
+            end = with_bare_ends(data, start, size, ended)
             if end is None:
                 return None
             ends.append(end)
@@ -266,30 +261,33 @@ class Block:
         lines: list[bytes] = []
         wire = length = 0
         body = None if size < 0 else size
-        begin = at
+        longest = self._largest + LINE
         known = len(data)
         in_head = size < 0
+        limit = at + longest
+        boundary, begins, foreign = self._boundary.match, self._begins, self._foreign
+        strip = None if prefix is None else prefix.match
         while True:
-            end = data.find(b"\n", at, begin + self._largest + LINE)
+            end = data.find(b"\n", at, limit)
             if end < 0:
-                if not ended and known - begin < self._largest + LINE:
+                if not ended and known < limit:
                     return None
-                end = min(known, begin + self._largest + LINE)
+                end = min(known, limit)
                 if end > at:
                     lines.append(data[at:end])
                 return b"".join(lines), end, False
-            line = data[at : end + 1]
-            if prefix is not None:
-                found = prefix.match(line)
+            start = at
+            if strip is not None:
+                found = strip(data, at, end + 1)
                 if found is not None:
-                    line = line[found.end() :]
-            if lines and self._boundary.match(line):
+                    start = found.end()
+            line = data[start : end + 1]
+            if lines and line[:1] and line[0] in begins and boundary(line):
                 text = b"".join(lines)
                 return text, at, body is None or wire >= body
-            if self._foreign is not None and self._foreign.match(line):
-                at = end + 1
-                continue
             at = end + 1
+            if foreign is not None and foreign.match(line):
+                continue
             lines.append(line)
             length += len(line)
             if in_head:
@@ -324,25 +322,3 @@ def _end_of_head(data: bytes, at: int, limit: int) -> int:
     if bare >= 0:
         return bare + 2
     return crlf + 3 if crlf >= 0 else -1
-
-
-def content_length(data: bytes, at: int, body_at: int) -> int:
-    """What the first Content-Length in a head says, -1 without one that is a number."""
-    found = _CONTENT_LENGTH.search(data, at, body_at)
-    return int(found[1]) if found is not None else -1
-
-
-def _with_bare_ends(data: bytes, at: int, size: int, ended: bool) -> int | None:
-    """Where `size` bytes end if each line end without CR stood for two; None if more bytes are needed."""
-    left = size
-    known = len(data)
-    while left > 0:
-        end = data.find(b"\n", at, at + left)
-        if end < 0:
-            return None if at + left > known and not ended else at + left
-        line = end + 1 - at
-        left -= line + (data[end - 1 : end] != b"\r")
-        at = end + 1
-        if left < 0:  # it ends before the line end
-            return at - 1
-    return at

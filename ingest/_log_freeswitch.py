@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from ._log_format import Block, Finder, Record, Taken, line_around, on_the_wire, plain
 from ._log_joined import Joined
-from ._log_time import stamp_in, stamps_in
+from ._log_time import clock_in, day_in
 
 if TYPE_CHECKING:
     from ._log_time import Clock
@@ -28,6 +28,7 @@ _DASHES = re.compile(rb"[ \t]*-{60,80}[ \t]*\r?\n?\Z")
 _CLOSING = re.compile(rb"\r?\n|\Z|-{60}")
 _BOUNDARY = re.compile(rb"[ \t]*-{60,80}[ \t]*\r?\n|(?:   )?(?:recv|send) \d{1,7} bytes (?:from|to) ")
 _FOREIGN = re.compile(rb"(?:[0-9a-f]{8}-[0-9a-f-]{27} )?\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{1,9} ")
+_FOREIGN_LINE = re.compile(rb"\n" + _FOREIGN.pattern)
 _INDENT = re.compile(rb"   ")
 _DAYS: Final = 4096
 _STREAMS: Final = frozenset({"TCP", "TLS", "WS", "WSS"})
@@ -42,8 +43,8 @@ class FreeSwitch:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._marks = Finder(b" bytes from ", b" bytes to ")
-        self._block = Block(_CLOSING, _BOUNDARY)
-        self._mixed = Block(_CLOSING, _BOUNDARY, _FOREIGN)
+        self._block = Block(_CLOSING, _BOUNDARY, begins=b" \t-rs")
+        self._mixed = Block(_CLOSING, _BOUNDARY, _FOREIGN, begins=b" \t-rs")
         self._joined = Joined()
 
     @property
@@ -76,15 +77,16 @@ class FreeSwitch:
         indent = _INDENT if text.startswith(b"   ") else None
         mark = self._marks.search(data, dashes_end)
         message = self._block.message(data, dashes_end, ended, mark=mark, size=size, prefix=indent)
-        if message is not None and _FOREIGN.search(data, dashes_end, message[1]):
+        if message is not None and _FOREIGN_LINE.search(data, dashes_end - 1, message[1]):
             message = self._mixed.message(data, dashes_end, ended, size=size, prefix=indent)
         if message is None:
             return None
         raw, stop, whole = message
         raw = on_the_wire(plain(raw))
-        for day in list(stamps_in(data[max(low, begin - _DAYS) : begin]))[-1:]:
+        day = day_in(data[max(low, begin - _DAYS) : begin])
+        if day is not None:
             self._clock.saw_day(day)
-        stamp = stamp_in(found[6])
+        stamp = clock_in(found[6])
         time = self._clock.moment(stamp) if stamp is not None else None
         if time is None or stamp is None:
             return Taken(stop, damage="a record without a time")

@@ -23,24 +23,35 @@ class Joined:
 
     def __init__(self) -> None:
         self._framers: dict[tuple[str, str, str], Framer] = {}
+        self._holding: set[tuple[str, str, str]] = set()
         self._found: list[tuple[bytes, int, bool]] = []
 
     def feed(self, piece: Record) -> tuple[Record, ...]:
         """The messages that end in a piece of a connection."""
         key = (piece.source, piece.destination, piece.transport)
-        framer = self._framers.pop(key, None) or Framer(_LIMITS, self._take)
+        framer = self._framers.pop(key, None)
+        if framer is None:
+            framer = Framer(_LIMITS, self._take)
         self._framers[key] = framer
         if len(self._framers) > _CONNECTIONS:
-            del self._framers[next(iter(self._framers))]
+            oldest = next(iter(self._framers))
+            del self._framers[oldest]
+            self._holding.discard(oldest)
+        if not piece.cut and framer.passes(piece.raw):
+            return (piece,)
         framer.feed(piece.raw, piece.time, _NOWHERE)
         if piece.cut:
             framer.gap()
+        if len(framer):
+            self._holding.add(key)
+        else:
+            self._holding.discard(key)
         return self._records(piece)
 
     @property
     def waiting(self) -> bool:
         """Whether a part of a message is held back."""
-        return any(len(framer) for framer in self._framers.values())
+        return bool(self._holding)
 
     def _take(self, raw: bytes, time: int, _position: Position, cut: bool) -> None:
         self._found.append((raw, time, cut))

@@ -11,7 +11,6 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import tzinfo
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,21 +28,17 @@ _MONTHS: Final = {
         (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"), 1
     )
 }
-_TIME: Final = rb"(?P<H>\d\d):(?P<M>\d\d):(?P<S>\d\d)(?:[.,](?P<f>\d{1,9}))?"
-_FORMS: Final = tuple(
-    re.compile(form)
-    for form in (
-        rb"(?<!\d)(?P<Y>\d{4})[-/](?P<m>\d\d)[-/](?P<d>\d\d)[T _|]{1,2}" + _TIME + rb" ?(?P<z>Z|[+-]\d\d:?\d\d)?(?!\d)",
-        rb"(?<!\d)(?P<m>\d\d)/(?P<d>\d\d)/(?P<Y>\d{4})[-|, ]{1,2}" + _TIME + rb"(?!\d)",
-        rb"(?P<b>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}(?P<d>\d{1,2}),? (?:(?P<Y>\d{4}) )?"
-        + _TIME
-        + rb"(?: (?P<y>\d{4}))?(?!\d)",
-        rb"(?<!\d)(?P<d>\d\d)-(?P<m>\d\d)@" + _TIME + rb"(?!\d)",  # AudioCodes
-        rb"(?<![\d.])(?P<e>\d{10})\.(?P<f>\d{1,9})(?![\d.])",
-        rb"(?<![\d:])" + _TIME + rb"(?![\d:])",
-    )
+_TIME: Final = rb"(\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?"
+_FULL = re.compile(rb"(?<!\d)(\d{4})[-/](\d\d)[-/](\d\d)[T _|]{1,2}" + _TIME + rb" ?(Z|[+-]\d\d:?\d\d)?(?!\d)")
+_AMERICAN = re.compile(rb"(?<!\d)(\d\d)/(\d\d)/(\d{4})[-|, ]{1,2}" + _TIME + rb"(?!\d)")
+_NAMED = re.compile(
+    rb"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}(\d{1,2}),? (?:(\d{4}) )?"
+    + _TIME
+    + rb"(?: (\d{4}))?(?!\d)"
 )
-_CLOCK_ONLY: Final = _FORMS[-1]
+_AUDIOCODES = re.compile(rb"(?<!\d)(\d\d)-(\d\d)@" + _TIME + rb"(?!\d)")
+_EPOCHAL = re.compile(rb"(?<![\d.])(\d{10})\.(\d{1,9})(?![\d.])")
+_CLOCK = re.compile(rb"(?<![\d:])" + _TIME + rb"(?![\d:])")
 
 
 class Stamp(NamedTuple):
@@ -66,43 +61,71 @@ class Stamp(NamedTuple):
 
 def stamp_in(text: bytes) -> Stamp | None:
     """The first time in a text, in the most complete form that is there."""
-    for form in _FORMS:
-        found = form.search(text)
+    slash = b"/" in text
+    if slash or b"-" in text:
+        found = _FULL.search(text)
         if found is not None:
-            return _stamp(found)
-    return None
+            return _full(found)
+    if slash:
+        found = _AMERICAN.search(text)
+        if found is not None:
+            month, day, year, hour, minute, second, fraction = found.groups()
+            return _stamp(int(year), int(month), int(day), hour, minute, second, fraction)
+    found = _NAMED.search(text)
+    if found is not None:
+        name, day, before, hour, minute, second, fraction, behind = found.groups()
+        return _stamp(int(before or behind or 0), _MONTHS[name], int(day), hour, minute, second, fraction)
+    if b"@" in text:
+        found = _AUDIOCODES.search(text)
+        if found is not None:
+            day, month, hour, minute, second, fraction = found.groups()
+            return _stamp(0, int(month), int(day), hour, minute, second, fraction)
+    if b"." in text:
+        found = _EPOCHAL.search(text)
+        if found is not None:
+            return _stamp(0, 0, 0, b"0", b"0", b"0", found[2], epoch=int(found[1]))
+    return clock_in(text)
 
 
-def stamps_in(text: bytes) -> Iterator[Stamp]:
-    """All times with year, month and day in a text, in order, in the first form that there are any of."""
-    for found in _FORMS[0].finditer(text):
-        yield _stamp(found)
+def clock_in(text: bytes) -> Stamp | None:
+    """The first time of day in a text."""
+    found = _CLOCK.search(text)
+    return None if found is None else _stamp(0, 0, 0, found[1], found[2], found[3], found[4])
 
 
-def _stamp(found: re.Match[bytes]) -> Stamp:
-    parts = found.groupdict()
-    fraction = parts.get("f") or b""
-    microsecond = int(fraction[:6].ljust(6, b"0"))
-    tick = 10 ** max(6 - len(fraction), 0)
-    if parts.get("e"):
-        return Stamp(0, 0, 0, 0, 0, 0, microsecond, tick, epoch=int(parts["e"]))
-    month = _MONTHS[parts["b"]] if parts.get("b") else int(parts.get("m") or 0)
-    zone = parts.get("z")
+def day_in(text: bytes) -> Stamp | None:
+    """The last time with year, month and day in a text."""
+    found = None
+    for found in _FULL.finditer(text):  # noqa: B007
+        pass
+    return None if found is None else _full(found)
+
+
+def _full(found: re.Match[bytes]) -> Stamp:
+    year, month, day, hour, minute, second, fraction, zone = found.groups()
     offset = None
     if zone:
         digits = zone[1:].replace(b":", b"")
         offset = 0 if zone == b"Z" else (int(digits[:2]) * 60 + int(digits[2:])) * (-1 if zone[:1] == b"-" else 1)
-    return Stamp(
-        int(parts.get("Y") or parts.get("y") or 0),
-        month,
-        int(parts.get("d") or 0),
-        int(parts["H"]),
-        int(parts["M"]),
-        int(parts["S"]),
-        microsecond,
-        tick,
-        offset,
-    )
+    return _stamp(int(year), int(month), int(day), hour, minute, second, fraction, offset)
+
+
+def _stamp(
+    year: int,
+    month: int,
+    day: int,
+    hour: bytes,
+    minute: bytes,
+    second: bytes,
+    fraction: bytes | None,
+    offset: int | None = None,
+    epoch: int | None = None,
+) -> Stamp:
+    microsecond, tick = 0, _SECOND
+    if fraction is not None:
+        microsecond = int(fraction[:6].ljust(6, b"0"))
+        tick = 10 ** max(6 - len(fraction), 0)
+    return Stamp(year, month, day, int(hour), int(minute), int(second), microsecond, tick, offset, epoch)
 
 
 class Clock:
@@ -118,7 +141,7 @@ class Clock:
         self._begins = begins
         self._written = written
         self._known: dict[tuple[int, int, int, int, int], tuple[int, int]] = {}
-        self._day: date | None = None
+        self._near_known: tuple[int, date] | None = None
         self.last = last
 
     def saw_day(self, stamp: Stamp) -> None:
@@ -151,32 +174,41 @@ class Clock:
             moment = datetime(stamp.year, stamp.month, stamp.day, stamp.hour, stamp.minute, tzinfo=zone)
             return _microseconds(moment) + min(stamp.second, 59) * _SECOND + stamp.microsecond
         if stamp.year:
-            return self._local(stamp.year, stamp)
+            return self._local(stamp.year, stamp.month, stamp.day, stamp)
         if stamp.day:
             return self._of_some_year(stamp)
         return self._of_some_day(stamp)
 
     def _of_some_year(self, stamp: Stamp) -> int:
-        near = self._near()
-        year = near.year
-        found = []
-        for one in (year - 1, year, year + 1):
+        year = self._near().year
+        found = {}
+        # That of the time before first: unless it is far away, it is the one.
+        for one in (year, year - 1, year + 1):
             try:
-                found.append(self._local(one, stamp))
+                found[one] = self._local(one, stamp.month, stamp.day, stamp)
             except ValueError:  # the 29th of February
                 continue
-        return self._chosen(found, _DAY)
+            if one == year and self.last is not None and abs(found[one] - self.last) < 182 * _DAY:
+                return found[one]
+        return self._chosen([found[one] for one in sorted(found)], _DAY)
 
     def _of_some_day(self, stamp: Stamp) -> int:
         near = self._near()
-        days = [near + timedelta(days=ahead) for ahead in (-1, 0, 1)]
-        return self._chosen(
-            [self._local(day.year, stamp._replace(month=day.month, day=day.day)) for day in days], _DAY // 24
-        )
+        found = {}
+        for ahead in (0, -1, 1):
+            day = near + timedelta(days=ahead)
+            found[ahead] = self._local(day.year, day.month, day.day, stamp)
+            if not ahead and self.last is not None and abs(found[ahead] - self.last) < 11 * _DAY // 24:
+                return found[ahead]
+        return self._chosen([found[ahead] for ahead in sorted(found)], _DAY // 24)
 
-    def _near(self) -> datetime:
+    def _near(self) -> date:
+        """The local day of the time before. It is the same in a quarter of an hour, or another by minutes."""
         at = self._anchor() if self.last is None else self.last
-        return (_EPOCH + timedelta(microseconds=at)).astimezone(self._zone)
+        quarter = at // (_QUARTER * 60 * _SECOND)
+        if self._near_known is None or self._near_known[0] != quarter:
+            self._near_known = quarter, (_EPOCH + timedelta(microseconds=at)).astimezone(self._zone).date()
+        return self._near_known[1]
 
     def _chosen(self, found: list[int], early: int) -> int:
         """Of several moments the nearest to the last; of the first time, the latest when the log was written."""
@@ -194,8 +226,8 @@ class Clock:
             return self._written
         return _microseconds(datetime(self._begins.year, self._begins.month, self._begins.day, 12, tzinfo=self._zone))
 
-    def _local(self, year: int, stamp: Stamp) -> int:
-        key = (year, stamp.month, stamp.day, stamp.hour, stamp.minute // _QUARTER)
+    def _local(self, year: int, month: int, day: int, stamp: Stamp) -> int:
+        key = (year, month, day, stamp.hour, stamp.minute // _QUARTER)
         bases = self._known.get(key)
         if bases is None:
             if len(self._known) >= _KNOWN:

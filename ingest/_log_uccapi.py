@@ -75,7 +75,8 @@ class UccApi:
         first = _FIRST.match(text)
         if first is not None:
             text = text[first.end() :]
-        text = _FOREIGN.sub(b"", text)
+        if b"|" in text:
+            text = _FOREIGN.sub(b"", text)
         size = int(found[4])
         text = as_long(text, size, on_the_wire)
         stamp = stamp_in(data[begin : found.start()])

@@ -100,6 +100,11 @@ def test_damaged_messages() -> None:
     assert compare("messages", 3000, seed=0) is None
 
 
+def test_line_ends() -> None:
+    """What logs have dropped of messages is put back alike."""
+    assert compare("ends", 2000, seed=0) is None
+
+
 @given(st.binary(max_size=300))
 @settings(max_examples=200)
 def test_any_bytes(data: bytes) -> None:

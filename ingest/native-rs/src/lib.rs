@@ -23,6 +23,7 @@ pub mod labels;
 pub mod layers;
 pub mod limits;
 pub mod links;
+pub mod logs;
 pub mod media;
 pub mod message;
 pub mod msgpack;

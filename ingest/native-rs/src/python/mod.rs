@@ -1,6 +1,7 @@
 //! `sipcdr.builder._native`: the kernel as Python sees it. `builder/_native.pyi` says what each name means.
 
 mod call;
+mod logs;
 pub mod message;
 mod reader;
 pub mod scan;
@@ -15,6 +16,8 @@ use pyo3::prelude::*;
 mod _native {
     #[pymodule_export]
     use super::call::Call;
+    #[pymodule_export]
+    use super::logs::{content_length, is_start_line, on_the_wire, with_bare_ends};
     #[pymodule_export]
     use super::message::Message;
     #[pymodule_export]
