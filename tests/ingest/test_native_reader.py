@@ -135,6 +135,21 @@ def test_damage_in_a_large_file(make_capture: object, times: int, tmp_path: Path
     assert tally.problem_count >= times
 
 
+def test_fault(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A fault of the kernel, here a buffer larger than any memory, is a problem of its frame, and reading goes on."""
+    chunk = struct.pack(">HHH", 0, 0x10, 10) + b"defl"
+    packed = b"HEP3" + struct.pack(">H", 6 + len(chunk)) + chunk
+    payloads = (message(1), packed, message(2))
+    (tmp_path / "x").write_bytes(pcap((START, link(datagram(A, B, payload))) for payload in payloads))
+    found, tally = _messages([tmp_path / "x"], Limits(message=1 << 63), "native")
+    assert [one.cseq for one in found] == [1, 2]
+    assert [(one.frame, one.reason) for one in tally.problems] == [
+        (2, "a fault in the native reader; what waited for fragments and segments is lost")
+    ]
+    assert tally.packets == 3
+    assert "panicked" in capfd.readouterr().err
+
+
 def test_without_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who asks for the native reader where there is none is told so; otherwise Python reads."""
     monkeypatch.setattr(native_module, "native", None)

@@ -40,7 +40,7 @@ impl Peers {
         let limits = shared.limits.clone();
         shared.peers.insert(place, Box::new(dissect::Dissector::new(limits.clone(), place, esp_null)));
         let shared = self.0.clone();
-        Dissector { shared, limits, place, frames: None, window: Window::default(), last_time: -1, counted: 0 }
+        Dissector { shared, limits, place, frames: None, window: Window::default(), last_time: -1 }
     }
 }
 
@@ -52,8 +52,6 @@ pub struct Dissector {
     frames: Option<Frames>,
     window: Window,
     last_time: i64,
-    /// Frames of this capture that were counted.
-    counted: i64,
 }
 
 impl Dissector {
@@ -68,11 +66,13 @@ impl Dissector {
         result.ok()
     }
 
-    /// Note that the kernel has a fault, and forget what waits, as nobody knows what state it is in.
-    fn failed(&self, number: i64) {
+    /// Note that the kernel has a fault, and forget what waits, as nobody knows what state it is in. number: the frame;
+    /// packets: those that nobody has counted yet.
+    fn failed(&self, number: i64, packets: u64) {
         self.work(|dissector| {
             dissector.forget();
             let reason = "a fault in the native reader; what waited for fragments and segments is lost".to_owned();
+            dissector.found.tally.packets += packets;
             dissector.found.tally.problem(&dissector.source, number, -1, reason);
         });
     }
@@ -86,7 +86,6 @@ impl Dissector {
         self.frames = None;
         self.frames = Some(Frames::open(head, &name, &self.limits).map_err(PyValueError::new_err)?);
         self.window = Window { data: head.to_vec(), base: 0, ended, damage, grows };
-        self.counted = 0;
         self.work(|dissector| dissector.source = name);
         Ok(())
     }
@@ -105,19 +104,17 @@ impl Dissector {
         let Some(mut frames) = self.frames.take() else { return false };
         let next = loop {
             let before = frames.number();
+            let packets = |after: i64| u64::try_from(after - before).unwrap_or_default();
             let next = self.work(|dissector| {
                 let next = dissector.feed(&mut frames, &self.window, batch);
-                dissector.found.tally.packets += u64::try_from(frames.number() - self.counted).unwrap_or_default();
+                dissector.found.tally.packets += packets(frames.number());
                 (next, dissector.last_time)
             });
-            self.counted = frames.number();
-            match next {
-                Some((next, last_time)) => {
-                    self.last_time = last_time;
-                    break next;
-                }
-                None => self.failed(self.counted),
+            if let Some((next, last_time)) = next {
+                self.last_time = last_time;
+                break next;
             }
+            self.failed(frames.number(), packets(frames.number()));
             if frames.number() == before {
                 break Next::End; // the fault isn't in what a frame holds
             }
@@ -143,7 +140,7 @@ impl Dissector {
     /// Give up what waits for fragments or segments, and be no peer any more; gives the messages in it.
     fn finish<'py>(&mut self, py: Python<'py>, tally: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         if self.work(dissect::Dissector::finish).is_none() {
-            self.failed(0);
+            self.failed(0, 0);
         }
         let messages = self.take(py, tally);
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).peers.remove(&self.place);
