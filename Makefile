@@ -17,7 +17,7 @@ PYTEST_ARGS ?= -n auto --dist loadfile
 REFERENCE = tests/ingest tests/builder tests/scenarios tests/test_ways.py tests/test_kernel.py \
     $(foreach name,kafka pyshark tls,--ignore tests/ingest/test_$(name).py)
 
-DEBIAN_PACKAGES = tshark tcpdump sip-tester kamailio kamailio-tls-modules kamailio-websocket-modules openssl chromium zstd lz4 zip \
+DEBIAN_PACKAGES = tshark tcpdump valgrind sip-tester kamailio kamailio-tls-modules kamailio-websocket-modules openssl chromium zstd lz4 zip \
     default-jre-headless maven prometheus systemd postgresql mariadb-server odbc-postgresql odbc-mariadb unixodbc
 
 ifeq ($(OS),Windows_NT)
