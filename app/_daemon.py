@@ -113,6 +113,8 @@ class _Worker(threading.Thread):
         if time.monotonic() - feed.alive > _DEAD_SECONDS:
             return [f"{self.name}: hangs"], []
         unready = [] if feed.open else [f"{self.name}: is not open"]
+        if feed.open and feed.waits_for:
+            unready.append(f"{self.name}: waits for {feed.waits_for}")
         if writer.busy_seconds > _STUCK_SECONDS:
             unready.append(f"{self.name}: waits for the database")
         return [], unready

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
@@ -32,6 +33,9 @@ _CUT: Final = 256 * 1024
 """Bytes of a value that are kept of a letter which a topic doesn't take whole."""
 _LINE: Final = 64 * 1024 * 1024
 """Bytes of a file's line beyond which it is taken for something else."""
+_HEADERS: Final = 64
+_HEADER: Final = 4096
+"""Bytes that are kept of a header."""
 _HOUR: Final = 3_600_000_000
 
 
@@ -39,7 +43,8 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     """A record that could not be used.
 
     source: the topic or listener. partition: empty for a listener. time: microseconds UTC, the record's. reason: why.
-    cut: the value's length, where only its beginning could be kept; else 0.
+    cut: the value's length, where only its beginning could be kept; else 0. headers: the record's, as far as `Values`
+    would look at them.
     """
 
     source: str
@@ -50,11 +55,12 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     key: bytes | None = None
     value: bytes = b""
     cut: int = 0
+    headers: list[tuple[str, bytes]] = []
 
     @property
     def record(self) -> Record:
-        """The record as it was, but for its headers."""
-        return Record(self.offset, self.time, self.key, self.value)
+        """The record as it was."""
+        return Record(self.offset, self.time, self.key, self.value, self.headers)
 
 
 def letters_of(poison: Sequence[Poison], source: str, partition: str) -> list[Letter]:
@@ -68,9 +74,16 @@ def letters_of(poison: Sequence[Poison], source: str, partition: str) -> list[Le
             reason=each.reason,
             key=each.record.key,
             value=each.record.value or b"",
+            headers=_kept(each.record.headers),
         )
         for each in poison
     ]
+
+
+def _kept(headers: Iterable[tuple[str, bytes | None]]) -> list[tuple[str, bytes]]:
+    """What is kept of a record's headers: what says something, within bounds; ours are those of a letter."""
+    few = list(islice(headers, _HEADERS))
+    return [(name, value[:_HEADER]) for name, value in few if value and not name.startswith(_PREFIX)]
 
 
 class DeadLetters(Protocol):
@@ -139,7 +152,8 @@ class LetterTopic:
             self._send(letter)
             self._producer.flush()
         except TooLarge:
-            short = msgspec.structs.replace(letter, value=letter.value[:_CUT], key=None, cut=len(letter.value))
+            value = letter.value[:_CUT]
+            short = msgspec.structs.replace(letter, value=value, key=None, headers=[], cut=len(letter.value))
             self._send(short)
             self._producer.flush()
 
@@ -148,7 +162,7 @@ class LetterTopic:
             (_PREFIX + name, str(getattr(letter, name)).encode("utf-8", "replace"))
             for name in ("source", "partition", "offset", "time", "reason", "cut")
         ]
-        self._producer.send(self._topic, letter.key, letter.value, headers, None)
+        self._producer.send(self._topic, letter.key, letter.value, headers + letter.headers, None)
 
     def close(self) -> None:
         self.flush()
@@ -181,6 +195,7 @@ def letters_in_records(polled: Polled) -> Iterator[Letter]:
                 key=record.key,
                 value=record.value or b"",
                 cut=_number(said.get(_PREFIX + "cut"), 0),
+                headers=_kept(record.headers),
             )
 
 

@@ -55,7 +55,8 @@ class Feed:
     """The calls of one source on their way into the database.
 
     hold: how long a call may go on before it is written, in microseconds. together: one correlator for all parts.
-    alive: when it last went round, on the monotonic clock. open: whether the source is.
+    alive: when it last went round, on the monotonic clock. open: whether the source is. waits_for: what it needs before
+    it gives anything; empty when it has begun.
     """
 
     def __init__(self, running: Running, *, hold: int, together: bool) -> None:
@@ -63,6 +64,7 @@ class Feed:
         self.name = running.name
         self.alive = time.monotonic()
         self.open = False
+        self.waits_for = ""
         self.tally = Tally()
         holding = Holding(running.correlation.linger, hold, running.correlation.memory)
         self.unwritten = Unwritten(running.rules, holding, together=together)

@@ -23,7 +23,7 @@ _SECONDS: Final = 10.0
 class HttpServer:
     """Answers until `close`. Raises OSError where the address can't be had.
 
-    /healthz is 200 while the process does its work; /readyz while each source is open and the database takes rows.
+    /healthz is 200 while the process does its work; /readyz while each source has begun and the database takes rows.
     """
 
     def __init__(self, listen: str, registry: CollectorRegistry, state: Callable[[], State]) -> None:

@@ -48,8 +48,9 @@ _MOST: Final = 2000
 """Records of a poll."""
 _STALL_SECONDS: Final = 30.0
 """Lag without progress for so long is an error."""
-_DOUBT_SECONDS: Final = 10.0
-"""A client that gives nothing for so long, and says that there is nothing, isn't believed any more."""
+_DOUBT_SECONDS: Final = 8.0
+"""A client that gives nothing for so long, and says that there is nothing, isn't believed any more; with lag it is told
+again where to read, which wakes a partition that has stayed behind when a broker came back."""
 _LOOK_SECONDS: Final = 2.0
 _BACK_OFF: Final = 30.0
 _SOURCE: Final = 255
@@ -86,6 +87,7 @@ class KafkaFeed:
         self._paused = False
         self._looked = 0.0
         self._progress: dict[Partition, tuple[int, float]] = {}
+        self._told_again: set[Partition] = set()
 
     def run(self) -> None:
         """Read until `stop`. Raises SourceRefused, and what writing raises."""
@@ -142,6 +144,8 @@ class KafkaFeed:
             if gone:
                 consumer.pause(gone)
                 self.feed.unwritten.close(map(self._part, gone))
+        has_begun = consumer.joined and not consumer.waiting and self._assigning is None
+        self.feed.waits_for = "" if has_begun else "its partitions"
         self._flow(consumer)
         self._look(consumer)
 
@@ -256,6 +260,7 @@ class KafkaFeed:
             before, since = self._progress.get(partition, (-1, now))
             if offset != before or self._paused:
                 self._progress[partition] = (offset, now)
+                self._told_again.discard(partition)
             elif now - since > _DOUBT_SECONDS and not lags.get(partition):
                 doubted.add(partition)
         if doubted:
@@ -269,6 +274,10 @@ class KafkaFeed:
         for partition, lag in lags.items():
             self._metrics.lag.labels(partition.topic, partition.number).set(lag)
             since = self._progress.get(partition, (-1, now))[1]
+            if lag and now - since > _DOUBT_SECONDS and partition not in self._told_again and partition in offsets:
+                _log.warning("%s: %s/%d gives nothing and is begun again", self.feed.name, *partition)
+                self._told_again.add(partition)
+                consumer.begin({partition: offsets[partition]})
             if lag and now - since > _STALL_SECONDS:
                 self._metrics.stalls.labels(self.feed.name).inc()
                 self._progress.clear()
@@ -279,6 +288,7 @@ class KafkaFeed:
 
     def _set_open(self, is_open: bool) -> None:
         self.feed.open = is_open
+        self.feed.waits_for = "its partitions"
         self._metrics.source_up.labels(self.feed.name).set(is_open)
 
     def _source_of(self, topic: str) -> str:

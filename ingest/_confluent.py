@@ -70,6 +70,7 @@ class ConfluentConsumer:
     """`Consumer` over confluent-kafka."""
 
     def __init__(self, settings: KafkaSettings, revoke: Revoke) -> None:
+        self.joined = False
         self.assigned: set[Partition] = set()
         self.waiting: set[Partition] = set()
         self._next: dict[Partition, int] = {}
@@ -161,6 +162,7 @@ class ConfluentConsumer:
 
     def _given(self, client: Consumer, assigned: list[TopicPartition]) -> None:
         partitions = {Partition(each.topic, each.partition) for each in assigned}
+        self.joined = True
         self.assigned = partitions
         self.waiting = set(partitions)
         self._next.clear()
@@ -175,6 +177,7 @@ class ConfluentConsumer:
         except Exception as error:
             # Raised inside the client's callback it would be lost.
             self._raised = error
+        self.joined = False
         self.assigned = set()
         self.waiting = set()
         self._next.clear()

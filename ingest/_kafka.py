@@ -72,8 +72,8 @@ should be done in seconds: the group waits."""
 class Consumer(Protocol):
     """A member of a consumer group. One thread calls it.
 
-    cluster: the id of the Kafka cluster. assigned: the partitions that this worker has. waiting: those of them that
-    wait for `begin`.
+    cluster: the id of the Kafka cluster. joined: whether the group has given it its partitions, which may be none.
+    assigned: those. waiting: those of them that wait for `begin`.
 
     Its methods raise SourceUnavailable where trying again may help: after it `close` and a new consumer are needed;
     and SourceRefused where it can't.
@@ -81,6 +81,9 @@ class Consumer(Protocol):
 
     @property
     def cluster(self) -> str: ...
+
+    @property
+    def joined(self) -> bool: ...
 
     @property
     def assigned(self) -> Set[Partition]: ...

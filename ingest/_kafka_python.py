@@ -105,6 +105,7 @@ class KafkaPythonConsumer:
     """`Consumer` over kafka-python."""
 
     def __init__(self, settings: KafkaSettings, revoke: Revoke) -> None:
+        self.joined = False
         self.assigned: set[Partition] = set()
         self.waiting: set[Partition] = set()
         self._next: dict[Partition, int] = {}
@@ -134,7 +135,7 @@ class KafkaPythonConsumer:
             # The client would try again for ever, and say that no broker answers.
             if options.get(name) and not Path(options[name]).is_file():
                 raise SourceRefused(f"the Kafka option {name} names no file: {options[name]}")
-        with _opened():
+        with _opened(options.get("security_protocol", "PLAINTEXT") != "PLAINTEXT"):
             self.cluster = _cluster(options)
             self._client = _made(KafkaConsumer, options)
             listener = _Listener(self)
@@ -207,6 +208,7 @@ class KafkaPythonConsumer:
         except Exception as error:
             # Raised here, it would reach the client's network thread.
             self._raised = error
+        self.joined = False
         for partition in partitions:
             self.assigned.discard(partition)
             self.waiting.discard(partition)
@@ -215,6 +217,7 @@ class KafkaPythonConsumer:
     def given(self, assigned: Iterable[TopicPartition]) -> None:
         """Called by the listener."""
         partitions = {Partition(*theirs) for theirs in assigned}
+        self.joined = True
         self.assigned |= partitions
         self._hold(partitions)
 
@@ -284,12 +287,17 @@ def _committed(_: object, outcome: object) -> None:
 
 
 @contextmanager
-def _opened() -> Iterator[None]:
-    """Errors while opening: what isn't the client's own there is a wrong setting, such as a file that isn't there."""
+def _opened(is_secure: bool) -> Iterator[None]:
+    """Errors while opening: what isn't the client's own there is a wrong setting, such as a file that isn't there.
+
+    A broker that refuses a login ends the connection, and the client doesn't say why.
+    """
     try:
         with _translated():
             yield
     except SourceUnavailable as error:
+        if is_secure and isinstance(error.__cause__, kafka_errors.KafkaTimeoutError):
+            raise SourceUnavailable(f"{error}: they are away, or refuse the login or the certificate") from error
         if isinstance(error.__cause__, kafka_errors.KafkaError):
             raise
         raise SourceRefused(f"a Kafka setting is wrong: {error.__cause__}") from error.__cause__

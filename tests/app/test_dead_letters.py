@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 POISON = [
-    Poison(Record(5, 1_795_421_600_000_000, b"key", b"\xff\0junk"), "not SIP"),
+    Poison(Record(5, 1_795_421_600_000_000, b"key", b"\xff\0junk", [("src", b"192.0.2.1:5060")]), "not SIP"),
     Poison(Record(6, 1_795_421_601_000_000, None, b""), "empty value"),
 ]
 
@@ -46,7 +46,7 @@ def test_letters_come_back_as_they_were(tmp_path: Path) -> None:
     assert list(letters_in_file(path, lambda line, why: pytest.fail(f"{line}: {why}"))) == letters * 2
     assert json.loads(path.read_text().splitlines()[0]) == {
         "source": "sip", "partition": "3", "offset": 5, "time": 1_795_421_600_000_000, "reason": "not SIP",
-        "key": "a2V5", "value": "/wBqdW5r", "cut": 0,
+        "key": "a2V5", "value": "/wBqdW5r", "cut": 0, "headers": [["src", "MTkyLjAuMi4xOjUwNjA="]],
     }  # fmt: skip
     assert letters[0].record == POISON[0].record
 

@@ -51,6 +51,7 @@ class Scripted:
         """A rebalance, as the eager protocol has it."""
         if self.assigned:
             self._revoke(set(self.assigned))
+        self.joined = True
         self.assigned = set(partitions)
         self.waiting = set(partitions)
         self.offsets.clear()
@@ -212,6 +213,23 @@ def test_lag_without_progress(run: Run, monkeypatch: pytest.MonkeyPatch, told: b
     run.script.stuck = False
     wait_for(lambda: run.script.committed == {P0: 5}, "the end", patience=20)
     run.end()
+
+
+def test_a_partition_that_stays_behind_is_begun_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, where it had got to, before the source is opened anew."""
+    monkeypatch.setattr("sipcdr.app._kafka_feed._DOUBT_SECONDS", 0.1)
+    monkeypatch.setattr("sipcdr.app._kafka_feed._LOOK_SECONDS", 0.1)
+    run.script.put(P0, 5)
+    run.start()
+    wait_for(lambda: run.script.committed == {P0: 5}, "the end", patience=20)
+    run.script.stuck = True
+    run.script.put(P0, 3)
+    wait_for(lambda: run.script.begun[-1] == {P0: 5}, "the second beginning", patience=20)
+    run.script.stuck = False
+    wait_for(lambda: run.script.committed == {P0: 8}, "the end", patience=20)
+    run.end()
+    assert run.script.begun == [{P0: 0}, {P0: 5}]
+    assert len(run.script.opened) == 1
 
 
 def test_step_1_an_assignment_that_is_over_before_it_began(run: Run) -> None:

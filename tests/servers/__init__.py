@@ -9,7 +9,7 @@ with postgres() as server:
 from __future__ import annotations
 
 from ._databases import Database, mariadb, postgres
-from ._kafka import Kafka, kafka
+from ._kafka import Kafka, Login, kafka
 from ._kamailio import Logs, Tls, kamailio
 from ._process import Process, ServerError, free_port, make_folder
 from ._spark import connector, connector_version
@@ -17,6 +17,7 @@ from ._spark import connector, connector_version
 __all__ = [
     "Database",
     "Kafka",
+    "Login",
     "Logs",
     "Process",
     "ServerError",

@@ -14,7 +14,7 @@ import socket
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ._maven import fetch
 from ._process import Process, ServerError, as_user, free_port, make_folder
@@ -40,11 +40,11 @@ logger.start.level=INFO
 _SERVER = """\
 process.roles=broker,controller
 node.id=1
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listeners}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}{listeners}
 controller.listener.names=CONTROLLER
 controller.quorum.voters=1@127.0.0.1:{controller}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT,SSL:SSL,BOTH:SASL_SSL
 log.dirs={folder}/data
 auto.create.topics.enable=false
 num.partitions=1
@@ -74,6 +74,24 @@ message.max.bytes=16777216
 """
 
 
+_LOGIN: Final = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}="{password}";'
+_SECURE: Final = """\
+sasl.enabled.mechanisms=PLAIN
+listener.name.sasl.plain.sasl.jaas.config={login}
+listener.name.both.plain.sasl.jaas.config={login}
+ssl.keystore.type=PEM
+ssl.keystore.location={pem}
+"""
+
+
+class Login(NamedTuple):
+    """Who may come in by SASL, with PLAIN; and a PEM file with the broker's key and certificate for TLS."""
+
+    user: str
+    password: str
+    pem: Path
+
+
 def _jars() -> Path:
     """The folder of the broker's jars, fetched where there is none; KAFKA_LIBS may name another."""
     found = re.search("<kafka.version>(.*)</kafka.version>", _POM.read_text())
@@ -85,10 +103,11 @@ def _jars() -> Path:
 class Kafka:
     """A broker that can be killed as by a crash and started again on its data.
 
-    bootstrap: `host:port` for clients, the same for its whole life; no TLS, no login.
+    bootstrap: `host:port` for clients, the same for its whole life; no TLS, no login. login: it listens with SASL, with
+    TLS, and with both, too, at the addresses `sasl`, `ssl` and `both`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, login: Login | None = None) -> None:
         java = shutil.which("java")
         if java is None:
             raise ServerError("no Java for Kafka: apt-get install default-jre-headless")
@@ -100,7 +119,18 @@ class Kafka:
         self._process: Process | None = None
         controller = free_port()
         (self.folder / "log4j2.properties").write_text(_LOGGING)
-        settings = _SERVER.format(port=self.port, controller=controller, folder=self.folder)
+        listeners, secure = "", ""
+        if login is not None:
+            ports = {name: free_port() for name in ("SASL", "SSL", "BOTH")}
+            self.sasl, self.ssl, self.both = (f"127.0.0.1:{port}" for port in ports.values())
+            listeners = "".join(f",{name}://127.0.0.1:{port}" for name, port in ports.items())
+            pem = self.folder / "both.pem"
+            pem.write_bytes(login.pem.read_bytes())  # its own user reads it
+            words = _LOGIN.format(user=login.user, password=login.password)
+            secure = _SECURE.format(login=words, pem=pem)
+        settings = secure + _SERVER.format(
+            port=self.port, controller=controller, folder=self.folder, listeners=listeners
+        )
         (self.folder / "server.properties").write_text(settings)
         for name in ("data", "tmp"):
             (self.folder / name).mkdir()
@@ -156,9 +186,9 @@ class Kafka:
 
 
 @contextmanager
-def kafka() -> Iterator[Kafka]:
+def kafka(login: Login | None = None) -> Iterator[Kafka]:
     """A Kafka broker without topics. Gone at the end."""
-    server = Kafka()
+    server = Kafka(login)
     try:
         server.start()
         yield server
