@@ -102,10 +102,9 @@ def run_replay(
                 if not Path(name).is_file():
                     say(f"--jobs is for files: what {name} gives can't be read twice")
                     return USAGE
-            # Who writes is one of them; without a database there is little left to do.
-            stores = url != "none"
-            work = Work(paths, reader, shark, esp_null, logs, selection, key, facts=stores)
-            readers = stack.enter_context(Jobs(work, jobs - stores, inputs.total_bytes))
+            work = Work(paths, reader, shark, esp_null, logs, selection, key, stored=url != "none")
+            # One of them writes, or shows.
+            readers = stack.enter_context(Jobs(work, jobs - 1, inputs.total_bytes))
         if follow:
             stack.enter_context(_until_interrupted(inputs))
         page = None

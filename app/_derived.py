@@ -14,8 +14,7 @@ from ._facts import compressed, decompressed
 class Derived(msgspec.Struct, frozen=True, array_like=True):
     """A call, and its rows as long as nothing of it is stored yet.
 
-    first_time, last_time: of its facts, in microseconds UTC. facts: its bytes, compressed; empty where nobody wants
-    them. odd: what `sessions` counted.
+    first_time, last_time: of its facts, in microseconds UTC. facts: its bytes, compressed. odd: what `sessions` counts.
     """
 
     call_id: bytes
@@ -26,12 +25,11 @@ class Derived(msgspec.Struct, frozen=True, array_like=True):
     odd: dict[str, int]
 
     @classmethod
-    def of(cls, call: Call, rules: Rules, *, facts: bool) -> Derived:
-        """Derive the rows of a call. facts: whether they are wanted."""
+    def of(cls, call: Call, rules: Rules) -> Derived:
+        """Derive the rows of a call."""
         odd: Counter[str] = Counter()
         rows = sessions(call, rules, odd)
-        packed = compressed(bytes(call)) if facts else b""
-        return cls(call.call_id, call.first_time or 0, call.last_time or 0, packed, rows, odd)
+        return cls(call.call_id, call.first_time or 0, call.last_time or 0, compressed(bytes(call)), rows, odd)
 
 
 Due = Call | Derived

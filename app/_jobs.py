@@ -1,8 +1,8 @@
 """`Jobs`: captures read by several processes, each of which takes the calls whose Call-ID falls to it.
 
 All of them read all that there is: telling a message's Call-ID takes what reading it takes, and to send messages from
-process to process would cost more. What they find in common is counted by the first alone. They derive the rows of
-calls, so that who asks for them has little to do but to write.
+process to process would cost more. What they find in common is counted by the first alone. Where calls are stored they
+derive the rows too, and who asks for the calls has little to do but to write; else that is left to who shows them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from contextlib import suppress
 from queue import Empty, Queue
 from typing import IO, TYPE_CHECKING, Final, NamedTuple, Self
 
-from sipcdr.builder import Rules
+from sipcdr.builder import Call, Rules
 from sipcdr.ingest import Inputs, Share, Tally
 
 from ._collector import collect_seldom
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from sipcdr.ingest import LogOptions, Reader, SharkOptions
 
+    from ._derived import Due
     from ._select import Selection
 
 _PROGRAM: Final = (sys.executable, "-P", "-c", "from sipcdr.app._jobs import serve; serve()")
@@ -45,7 +46,7 @@ class JobEnded(Exception):
 class Work(NamedTuple):
     """What all processes read, and choose.
 
-    key: of the other names, where messages are anonymized. facts: whether those of calls are wanted.
+    key: of the other names, where messages are anonymized. stored: whether calls will be stored.
     """
 
     paths: Sequence[str]
@@ -55,7 +56,7 @@ class Work(NamedTuple):
     logs: LogOptions
     selection: Selection
     key: bytes | None
-    facts: bool
+    stored: bool
 
 
 class _Progress(NamedTuple):
@@ -65,8 +66,9 @@ class _Progress(NamedTuple):
     bytes_done: int
 
 
-_Found = bytes | _Progress | Reading | None
-"""What a process says: calls that are due, packed, how far it is, at its end what it has read; None if it has ended."""
+_Found = bytes | list[bytes] | _Progress | Reading | None
+"""What a process says: calls that are due, as rows and facts or as their bytes, how far it is, and at its end what it
+has read. None: it has ended."""
 
 
 class Jobs:
@@ -97,7 +99,7 @@ class Jobs:
         for process in self._processes:
             process.wait()
 
-    def due_calls(self, reading: Reading, *, hold: int, tick: Callable[[], None]) -> Iterator[list[Derived]]:
+    def due_calls(self, reading: Reading, *, hold: int, tick: Callable[[], None]) -> Iterator[Sequence[Due]]:
         """Give the calls that are due in batches, as `due_calls` does; `reading` is what it would be in one process.
 
         Raises JobEnded where a process ends before it has read all.
@@ -111,6 +113,8 @@ class Jobs:
                 raise JobEnded(f"reading process {number + 1} of {self._count} {_how(self._processes[number].wait())}")
             if isinstance(found, bytes):
                 yield unpack(found)
+            elif isinstance(found, list):
+                yield list(map(Call.from_bytes, found))
             elif isinstance(found, Reading):
                 at_work -= 1
                 reading.requests.update(found.requests)
@@ -200,5 +204,5 @@ def _read(work: Work, share: Share | None, hold: int, send: Callable[[_Found], N
     rules = Rules()
     memory = MEMORY // (share.of if share else 1)
     for calls in due_calls(batches, work.selection, reading, hold=hold, tick=tick, memory=memory):
-        send(pack([Derived.of(call, rules, facts=work.facts) for call in calls]))
+        send(pack([Derived.of(call, rules) for call in calls]) if work.stored else list(map(bytes, calls)))
     send(reading)

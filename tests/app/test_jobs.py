@@ -61,7 +61,7 @@ def test_fixtures(folder: str) -> None:
 def test_into_a_database() -> None:
     """What is written is the same, and a second replay finds nothing new."""
     rows = []
-    for jobs in ("1", "2"):
+    for jobs in ("1", "3"):
         to = f"sqlite:///{jobs}.db"
         first = sipcdr("replay", str(FIXTURES / "demo.pcap"), "--to", to, "--format", "json", "--jobs", jobs)
         again = sipcdr("replay", str(FIXTURES / "demo.pcap"), "--to", to, "--format", "json", "--jobs", "2")
