@@ -17,6 +17,8 @@ name is, where the log was collected from several.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -24,7 +26,7 @@ from ._log_format import NOT_SIP, Finder, Record, Taken, host_port, line_around,
 from ._log_time import stamp_in
 
 if TYPE_CHECKING:
-    from ._log_time import Clock
+    from ._log_time import Clock, Stamp
 
 _BEGIN: Final = b"$$begin_record"
 _END: Final = b"$$end_record"
@@ -37,6 +39,7 @@ _ANY_HEAD = re.compile(rb"^TL_[A-Z]{1,16}\(TF_[A-Z_]{1,32}\)[^\n]{0,2048}(?:\n|\
 _FIELD = re.compile(rb"^(Direction|Peer|Transport|Local-IP):[ \t]*([^\r\n]*)", re.MULTILINE)
 _NO_BODY: Final = (b"", b"-", b"\xe2\x80\x93", b"\x96")
 """An empty body: nothing, a hyphen, an en dash in UTF-8 or in a Windows code page."""
+_DUMP: Final = b"Base64 dump"
 
 
 class SipStack:
@@ -45,10 +48,13 @@ class SipStack:
     name = "sipstack"
     windows = True
     waiting = False
+    _mark = _BEGIN
+    _head = _HEAD
+    _any_head = _ANY_HEAD
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._begins = Finder(_BEGIN)
+        self._begins = Finder(self._mark)
         self._bounds = Finder(_BEGIN, _END)
 
     def search(self, data: bytes, at: int) -> int:
@@ -61,10 +67,10 @@ class SipStack:
         if line is None:
             return None
         begin, _, following = line
-        head = _HEAD.search(data, begin, at)
+        head = self._head.search(data, begin, at)
         if head is None:
             return Taken(following, opened=False)
-        if head[1] != b"TF_PROTOCOL":
+        if not self._is_message(head):
             return Taken(following, odd=NOT_SIP)
         stop = self._bounds.search(data, following)
         if stop < 0:
@@ -76,7 +82,7 @@ class SipStack:
         end = stop + len(_END) if whole else stop
         if not whole:
             # Up to the next record's first line, whatever that is of.
-            other = _ANY_HEAD.search(text)
+            other = self._any_head.search(text)
             if other is not None:
                 text = text[: other.start()]
                 end = following + other.start()
@@ -85,18 +91,27 @@ class SipStack:
         elif b"\nTL_" in text or text.startswith(b"TL_"):
             text = _ANY_HEAD.sub(b"", text)
         damage = "" if whole else "a record without its end"
-        stamp = stamp_in(head[3])
+        stamp = self._stamp(head)
         time = self._clock.moment(stamp) if stamp is not None else None
         raw = _message(text)
         if raw is None or stamp is None or time is None:
             return Taken(end, damage=damage or "a record without " + ("a start line" if raw is None else "a time"))
         fields = {found[1]: found[2].strip() for found in _FIELD.finditer(text, 0, text.find(b"Start-Line:"))}
-        pool, machine = _machine(head[2])
-        peer = host_port(fields.get(b"Peer", b""))
+        pool, machine, peer = self._places(head, fields)
         incoming = fields.get(b"Direction", b"").lower().startswith(b"incoming")
         source, destination = (peer, machine) if incoming else (machine, peer)
         record = Record(raw, begin, time, stamp.tick, source, destination, "", machine, pool, not whole)
         return Taken(end, (record,), damage=damage)
+
+    def _is_message(self, head: re.Match[bytes]) -> bool:
+        return head[1] == b"TF_PROTOCOL"
+
+    def _stamp(self, head: re.Match[bytes]) -> Stamp | None:
+        return stamp_in(head[3])
+
+    def _places(self, head: re.Match[bytes], fields: dict[bytes, bytes]) -> tuple[str, str, str]:
+        """Pool and machine that wrote the record, and the other side's address."""
+        return *_machine(head[2]), host_port(fields.get(b"Peer", b""))
 
 
 def _machine(prefix: bytes) -> tuple[str, str]:
@@ -122,8 +137,18 @@ def _message(text: bytes) -> bytes | None:
         body = body.removesuffix(b"\n").removesuffix(b"\r")
         if body.strip() in _NO_BODY:
             body = b""
+        elif body.lstrip()[: len(_DUMP)] == _DUMP:
+            body = _of_base64(body.lstrip()[len(_DUMP) :])
     if b"\r\n" in head:
         lines = [line.rstrip(b"\r") for line in head.split(b"\n")]
         return b"\r\n".join(line for line in lines if line) + b"\r\n\r\n" + body
     lines = [line for line in head.split(b"\n") if line]
     return on_the_wire(b"\n".join(lines) + b"\n\n" + body)
+
+
+def _of_base64(text: bytes) -> bytes:
+    """A body that was written in base64; what can't be decoded is no body."""
+    try:
+        return base64.b64decode(b"".join(text.split()), validate=True)
+    except binascii.Error:
+        return b""

@@ -18,6 +18,7 @@ from ._errors import NotACapture, ReaderUnavailable
 from ._limits import Limits
 from ._log_asterisk import Asterisk
 from ._log_audiocodes import AudioCodes
+from ._log_avaya import Avaya
 from ._log_format import NOT_SIP, PREFIX, Record, Taken
 from ._log_freeswitch import FreeSwitch
 from ._log_kamailio import SipDump, SipTrace
@@ -44,6 +45,7 @@ FORMATS: Final[dict[str, Callable[[Clock], Format]]] = {
     kind.name: kind
     for kind in (
         SipStack,
+        Avaya,
         UccApi,
         Asterisk,
         SipDump,

@@ -182,6 +182,23 @@ def test_a_half_written_record() -> None:
     assert [p.reason for p in tally.problems] == ["a record without its end"]
 
 
+def test_avayas_day_stands_first() -> None:
+    """Of `05/11/2026` the 5th of November is meant, and a body in base64 that is damaged is left out."""
+    data = writers.avaya(CALL).replace(b"23/11/2026", b"05/11/2026")
+    found = messages(data, LogOptions("avaya"))
+    assert [m.time // 86_400_000_000 for m in found] == [(CALL[0].time // 86_400_000_000) - 18] * len(CALL)
+    assert found[0].body.startswith(b"v=0\r\n")
+    assert messages(data.replace(b"dj0w", b"dj*w"), LogOptions("avaya"))[0].body == b""
+
+
+def test_an_avaya_record_without_its_end() -> None:
+    """It ends at the next record's head."""
+    tally = Tally()
+    found = messages(writers.avaya(CALL).replace(b"$$end_record\r\n", b"", 1), tally=tally)
+    assert [m.raw for m in found] == [m.raw for m in messages(writers.avaya(CALL))]
+    assert [p.reason for p in tally.problems] == ["a record without its end"]
+
+
 def test_lines_of_others_inside_a_record() -> None:
     """Another component's line in the middle of a record is left out."""
     data = writers.sipstack(CALL)
