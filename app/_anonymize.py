@@ -138,6 +138,10 @@ class Anonymizer:
             raise TypeError(f"an anonymized message can't be read: {scanned}")
         return scanned
 
+    def sources(self, sources: Iterable[str]) -> set[str]:
+        """Captures by the names that they have in messages."""
+        return {self._captures.get(source, source) for source in sources}
+
     def selection(self, selection: Selection) -> Selection:
         """A selection by users and Call-ID as it finds the same sessions under their other names."""
         return msgspec.structs.replace(

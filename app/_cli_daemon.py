@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ._log_options import logs_of, takes_logs
 from ._params import Time
 from ._status import USAGE, say
 
@@ -115,10 +116,11 @@ Examples:
 @click.option("--client", type=click.Choice(["kafka-python", "confluent"]), default="kafka-python", show_default=True,
               help="The Kafka client.")  # fmt: skip
 @click.option("--option", "options", metavar="NAME=VALUE", multiple=True, help="Passed to the client as it is.")
+@takes_logs
 @click.option("--quiet", is_flag=True, help="No progress bar and no summary.")
 @click.pass_context
 def publish(ctx: click.Context, /, *, paths: tuple[str, ...], options: tuple[str, ...], **chosen: Any) -> None:
-    """Put the SIP messages of captures into a Kafka topic, keyed by Call-ID, for `sipcdr run` to read."""
+    """Put the SIP messages of captures and logs into a Kafka topic, keyed by Call-ID, for `sipcdr run` to read."""
     from ._publish_command import run_publish
 
     pairs = [option.partition("=") for option in options]
@@ -126,7 +128,7 @@ def publish(ctx: click.Context, /, *, paths: tuple[str, ...], options: tuple[str
         raise click.UsageError("write --option NAME=VALUE", ctx)
     numbers = {name: int(text) if text.isdigit() else text for name, _, text in pairs}
     given = {name: text == "true" if text in ("true", "false") else text for name, text in numbers.items()}
-    ctx.exit(run_publish(paths, options=given, **chosen))
+    ctx.exit(run_publish(paths, logs=logs_of(ctx, chosen), options=given, **chosen))
 
 
 @click.command(

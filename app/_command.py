@@ -121,7 +121,8 @@ def run_replay(
         if page is not None and status in (ALL_READ, NOT_ALL_READ):
             known = f"{len(paths)} captures" if anonymize else ", ".join(paths[:3]) + (", …" if len(paths) > 3 else "")
             try:
-                page.write(known, [*figures.notes(), *(() if anonymize else figures.problems())])
+                logs_read = figures.tally.logs if names is None else names.sources(figures.tally.logs)
+                page.write(known, [*figures.notes(), *(() if anonymize else figures.problems())], logs_read)
             except OSError as error:
                 say(f"--report {report}: {error.strerror}")
                 status = NOT_ALL_READ

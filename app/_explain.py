@@ -65,7 +65,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 def explain_captures(paths: Sequence[str], chosen: Chosen, form: str, logs: LogOptions) -> int:
     """Explain the chosen sessions of captures; returns the exit status."""
     tally = Tally()
-    sightings = Sightings()
+    sightings = Sightings(logs=tally.logs)
     for batch in Inputs(paths, tally=tally, logs=logs):
         sightings.add(chosen.selection.messages(batch))
     status = _print(_explained(sightings, chosen), chosen, form)

@@ -15,7 +15,7 @@ from ._sentences import phrase, sentence
 from ._terminal import cut, filled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from sipcdr.builder import Derived, Fact, Part, Seen
 
@@ -118,7 +118,7 @@ def _cuts(explained: Explained, sightings: Sightings) -> Iterator[str]:
 def _messages(explained: Explained, sightings: Sightings, paper: Paper) -> Iterator[str]:
     """The messages with the dialog's state after each."""
     files = _files(explained, sightings)
-    yield paper.paint("Messages and states", "bold") + ("  (#: the frame)" if sightings.kept else "")
+    yield paper.paint("Messages and states", "bold") + (f"  (#: {_unit(files, sightings)})" if sightings.kept else "")
     for path, sign in files.items():
         if sign:
             yield f"  {sign} is {harmless(path)}"
@@ -152,6 +152,14 @@ def _messages(explained: Explained, sightings: Sightings, paper: Paper) -> Itera
         yield paper.paint(f"    would count as over at {iso(explained.closes)[:19].replace('T', ' ')}", "dim")
 
 
+def _unit(files: Iterable[str], sightings: Sightings) -> str:
+    """What a position's number is."""
+    logs = [path in sightings.logs for path in files]
+    if not any(logs):
+        return "the frame"
+    return "the line" if all(logs) else "the frame, in a log the line"
+
+
 def _style(message: Seen) -> str:
     if message.belongs != "here":
         return "dim"
@@ -181,7 +189,7 @@ def _sign(number: int) -> str:
 
 
 def _place(message: Seen, sightings: Sightings, files: dict[str, str], narrow: bool) -> str:
-    """The frame; of facts the addresses, or just the sender's where there is little room."""
+    """The frame or line; of facts the addresses, or just the sender's where there is little room."""
     sighting = sightings.of(message.facts[0])
     if sighting is None:
         source = message.source.rpartition(":")[0] if narrow else message.source

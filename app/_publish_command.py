@@ -18,6 +18,8 @@ from ._status import ALL_READ, INTERRUPTED, NOT_ALL_READ, REFUSED, USAGE, say
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from sipcdr.ingest import LogOptions
+
     from ._publish import Form
 
 
@@ -29,11 +31,12 @@ def run_publish(
     form: Form,
     client: str,
     options: Mapping[str, Any],
+    logs: LogOptions,
     quiet: bool,
 ) -> int:
-    """Publish captures; returns the exit status."""
+    """Publish captures and logs; returns the exit status."""
     figures = Figures(Tally())
-    inputs = Inputs(paths, tally=figures.tally)
+    inputs = Inputs(paths, tally=figures.tally, logs=logs)
     try:
         with (
             closing(open_producer(client, bootstrap, options)) as producer,

@@ -338,7 +338,7 @@
       show.chosen = at;
       flow.arrows[at].classList.add("chosen");
       holder.hidden = false;
-      const place = `${call.files[file]}, frame ${frame}`;
+      const place = `${call.files[file]} ${frame}`;
       holder.replaceChildren(
         h("header", {}, h("span", {}, `[${at + 1}] ${label}${again ? ", again" : ""}`), h("span", {}, `${call.hosts[source]} → ${call.hosts[destination]} · ${place}`)),
         h("pre", { tabindex: "0" }, body));

@@ -30,6 +30,7 @@ from ._statistics import IM_ONLY, Group, outcome_of, post_dial_delays
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from collections.abc import Set as AbstractSet
     from types import TracebackType
     from typing import BinaryIO, Self
 
@@ -114,15 +115,18 @@ class Report:
                 self._group.add_talk(end - response)
         self._spool.keep_row(record, _RANKS[outcome], delay)
 
-    def write(self, sources: str, notes: list[str]) -> None:
-        """Write the page. sources: what was read, in words. notes: what is to be known of it. Raises OSError."""
+    def write(self, sources: str, notes: list[str], logs: AbstractSet[str] = frozenset()) -> None:
+        """Write the page. Raises OSError.
+
+        sources: what was read, in words. notes: what is to be known of it. logs: the sources that are logs.
+        """
         wanted = self._spool.want(self._details)
         style, script, page = (
             files(__package__).joinpath(f"_report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js", "html")
         )
         page = page.replace("{{policy}}", _policy(style, script)).replace("{{style}}", style)
         self._file.write(page.encode())
-        base, last, total = self._write_rows()
+        base, last, total = self._write_rows(logs)
         self._block('id="strings"', list(self._strings))
         calls = self._group.calls + self._group.messages
         self._block('id="meta"', {
@@ -140,7 +144,7 @@ class Report:
         self._file.close()
         os.replace(self._part, self._path)  # noqa: PTH105 (also onto a file that is there, on Windows too)
 
-    def _write_rows(self) -> tuple[int, int, int]:
+    def _write_rows(self, logs: AbstractSet[str]) -> tuple[int, int, int]:
         """The blocks of rows, and those of details. Returns the first and the last InviteTime, and how many rows."""
         base = last = total = 0
         rows: list[list[Any]] = []
@@ -168,7 +172,7 @@ class Report:
             wanted = {at: self._spool.record(place) for at, place in places.items()}
             messages = self._spool.messages(call, MESSAGES)
             more = self._spool.message_count(call) - len(messages)
-            self._block(f'id="d{number}"', details_of(messages, more, wanted, base))
+            self._block(f'id="d{number}"', details_of(messages, more, wanted, base, logs))
         return base, last, total
 
     def _row(self, record: Record, base: int) -> Iterator[Any]:

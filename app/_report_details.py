@@ -17,6 +17,8 @@ from ._sentences import sentence
 from ._sightings import Sightings
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from sipcdr.builder import Derived, Explained, Fact, SipMessage
 
     from ._records import Record
@@ -26,12 +28,14 @@ MESSAGES: Final = 400
 _KEYS: Final = frozenset({"SessionIdTime", "SessionIdSeq", "ReplaceDialogIdTime", "ReplaceDialogIdSeq"})
 
 
-def details_of(messages: list[SipMessage], more: int, wanted: dict[int, Record], base: int) -> dict[str, Any]:
-    """A call as the page reads it.
+def details_of(
+    messages: list[SipMessage], more: int, wanted: dict[int, Record], base: int, logs: AbstractSet[str]
+) -> dict[str, Any]:
+    """A call as the page reads it. logs: the sources whose messages have lines, not frames.
 
     messages: time (microseconds since `base`), source and destination (numbers of hosts), label, SDP marks, status,
-    whether it was seen before, text, file (a number), frame. sessions: those of `wanted` by their number in the report,
-    as far as the messages make them.
+    whether it was seen before, text, file (a number), frame or line. sessions: those of `wanted` by their number in the
+    report, as far as the messages make them.
     """
     messages = sorted(messages, key=lambda message: message.time)
     sightings = Sightings()
@@ -46,6 +50,8 @@ def details_of(messages: list[SipMessage], more: int, wanted: dict[int, Record],
         fact = fact_of(message, sightings.rules.correlation_header)
         if fact is not None:
             places.setdefault(fact, number)
+        source = message.position.source
+        unit = "line" if source in logs else "frame"
         shown.append(
             (
                 arrow.time - base,
@@ -56,7 +62,7 @@ def details_of(messages: list[SipMessage], more: int, wanted: dict[int, Record],
                 arrow.status,
                 int(arrow.again),
                 shown_text(message.raw, message.body_at),
-                files.setdefault(harmless(message.position.source), len(files)),
+                files.setdefault(f"{harmless(source)}, {unit}", len(files)),
                 message.position.number,
             )
         )

@@ -12,6 +12,7 @@ from ._mask import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
 
     from sipcdr.builder import Fact, Position, SipMessage
 
@@ -31,12 +32,14 @@ class Sighting(msgspec.Struct, frozen=True):
 class Sightings:
     """Calls by Call-ID, in the order of their first message, and the sightings of their facts.
 
-    kept: False where positions are unknown, as a database stores facts only.
+    kept: False where positions are unknown, as a database stores facts only. logs: the sources that are logs, where a
+    position's number is a line's; it may fill up later.
     """
 
-    def __init__(self, rules: Rules | None = None, *, kept: bool = True) -> None:
+    def __init__(self, rules: Rules | None = None, *, kept: bool = True, logs: AbstractSet[str] = frozenset()) -> None:
         self.rules = rules or Rules()
         self.kept = kept
+        self.logs = logs
         self.calls: dict[bytes, Call] = {}
         self._of: dict[Fact, list[Sighting]] = {}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 
@@ -58,3 +60,20 @@ class Limits(msgspec.Struct, frozen=True):
     unpacked: int = 64 * 1024 * 1024
     ratio: int = 200
     value: int = 1024 * 1024
+
+
+# Of logs, whose formats are the same whatever is read: sizes in bytes.
+LOG_PREFIX: Final = 16 * 1024
+"""Before a marker, what a format may look at."""
+LOG_LINE: Final = 8 * 1024
+"""An opening line."""
+LOG_WHOLE_LINE: Final = 128 * 1024
+"""A line that may hold a message."""
+LOG_MESSAGE: Final = 64 * 1024
+"""A message as a log lays it out."""
+LOG_RECORD: Final = 512 * 1024
+"""From a marker on, where its record is looked for."""
+LOG_TICK: Final = 10_000
+"""Messages of one time that get microseconds of their own."""
+LOG_CONNECTIONS: Final = 1000
+"""Directions of connections whose bytes are joined, in logs that show what was read and written."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from ._limits import LOG_MESSAGE
 from ._log_format import Finder, Record, Taken, content_length, host_port, on_the_wire, unescaped, whole_line
 from ._log_time import stamp_in
 from ._sip import end_of_head
@@ -26,7 +27,6 @@ _TIME = re.compile(rb"\[Time: ?(\d\d-\d\d@\d\d:\d\d:\d\d(?:\.\d{1,6})?)\]")
 _SID = re.compile(rb"\[SID=([0-9A-Za-z:._-]{1,64})\]")
 _HEAD = re.compile(rb"[^\r\n]{0,256}?\[S=\d{1,12}\] ?(?:\[(?:SID|BID|RAISE)[^\]\r\n]{0,64}\] ?){0,4}")
 _LINES: Final = 2000
-_LARGEST: Final = 64 * 1024
 
 
 class AudioCodes:
@@ -87,7 +87,7 @@ def _lines(
         found = _TIME.search(text)
         if found is not None:
             return (text[: found.start()].rstrip(b" "), found[1]), stop, True
-        if len(text) > _LARGEST:
+        if len(text) > LOG_MESSAGE:
             return (text, b""), stop, False
         if escaped and _is_whole(text):
             return (text, b""), stop, True

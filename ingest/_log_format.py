@@ -16,6 +16,7 @@ import msgspec
 from sipcdr.builder import native
 
 from . import _log_ends, _sip
+from ._limits import LOG_LINE, LOG_MESSAGE, LOG_WHOLE_LINE
 
 is_start_line = _sip.is_start_line
 content_length = _log_ends.content_length
@@ -27,16 +28,11 @@ if native is not None:
     on_the_wire = native.on_the_wire
     with_bare_ends = native.with_bare_ends
 
-PREFIX: Final = 16 * 1024
-"""Bytes before a marker that a format may look at."""
-LINE: Final = 8 * 1024
-"""Bytes of an opening line."""
 NOT_SIP: Final = "log records without SIP"
 _AHEAD: Final = 16
 """Bytes behind a message by which a closing is told."""
 _NEVER: Final = 1 << 62
 
-_WHOLE: Final = 128 * 1024
 _ESCAPED: Final = ((b" #012", b"\n"), (b"#012", b"\n"), (b" #015", b"\r"), (b"#015", b"\r"))
 _ESCAPES = re.compile(rb"\x1b\[[0-9;]{0,16}[mK]")
 
@@ -126,14 +122,14 @@ class Finder:
 def line_around(data: bytes, low: int, at: int, ended: bool) -> tuple[int, int, int] | None:
     """Of the line with `at` in it: where it begins, ends, and the next one begins.
 
-    None if it may go on. A line longer than LINE behind `at` ends there.
+    None if it may go on. A line longer than LOG_LINE behind `at` ends there.
     """
     begin = data.rfind(b"\n", low, at) + 1 or low
-    end = data.find(b"\n", at, at + LINE)
+    end = data.find(b"\n", at, at + LOG_LINE)
     if end < 0:
-        if len(data) - at < LINE and not ended:
+        if len(data) - at < LOG_LINE and not ended:
             return None
-        end = min(at + LINE, len(data))
+        end = min(at + LOG_LINE, len(data))
         return begin, end, end
     return begin, end - (data[end - 1 : end] == b"\r"), end + 1
 
@@ -141,11 +137,11 @@ def line_around(data: bytes, low: int, at: int, ended: bool) -> tuple[int, int, 
 def whole_line(data: bytes, low: int, at: int, ended: bool) -> tuple[int, int, int] | None:
     """As `line_around`, of a line that may hold a message."""
     begin = data.rfind(b"\n", low, at) + 1 or low
-    end = data.find(b"\n", at, at + _WHOLE)
+    end = data.find(b"\n", at, at + LOG_WHOLE_LINE)
     if end < 0:
-        if len(data) - at < _WHOLE and not ended:
+        if len(data) - at < LOG_WHOLE_LINE and not ended:
             return None
-        end = min(at + _WHOLE, len(data))
+        end = min(at + LOG_WHOLE_LINE, len(data))
         return begin, end, end
     return begin, end - (data[end - 1 : end] == b"\r"), end + 1
 
@@ -185,7 +181,7 @@ class Block:
         closing: re.Pattern[bytes],
         boundary: re.Pattern[bytes],
         foreign: re.Pattern[bytes] | None = None,
-        largest: int = 64 * 1024,
+        largest: int = LOG_MESSAGE,
         begins: bytes = b"",
     ) -> None:
         self._closing = closing
@@ -220,9 +216,9 @@ class Block:
         nothing = (b"", at, False)
         known = len(data)
         limit = at + self._largest
-        line_end = data.find(b"\n", at, at + LINE)
+        line_end = data.find(b"\n", at, at + LOG_LINE)
         if line_end < 0:
-            return None if not ended and known < at + LINE else nothing
+            return None if not ended and known < at + LOG_LINE else nothing
         if not is_start_line(data[at:line_end]):
             return nothing
         ends = []
@@ -261,7 +257,7 @@ class Block:
         lines: list[bytes] = []
         wire = length = 0
         body = None if size < 0 else size
-        longest = self._largest + LINE
+        longest = self._largest + LOG_LINE
         known = len(data)
         in_head = size < 0
         limit = at + longest

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Final
 from sipcdr.builder import Position
 
 from ._framing import Framer
-from ._limits import Limits
+from ._limits import LOG_CONNECTIONS, Limits
 from ._log_format import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_CONNECTIONS: Final = 1000
 _NOWHERE: Final = Position("", 0)
 _LIMITS: Final = Limits()
 
@@ -33,7 +32,7 @@ class Joined:
         if framer is None:
             framer = Framer(_LIMITS, self._take)
         self._framers[key] = framer
-        if len(self._framers) > _CONNECTIONS:
+        if len(self._framers) > LOG_CONNECTIONS:
             oldest = next(iter(self._framers))
             del self._framers[oldest]
             self._holding.discard(oldest)

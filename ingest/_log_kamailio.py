@@ -22,6 +22,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from ._limits import LOG_MESSAGE
 from ._log_format import Finder, Record, Taken, content_length, host_port, line_around
 from ._sip import is_start_line
 
@@ -32,7 +33,6 @@ _OPEN: Final = b"=" * 20 + b"\ntag: "
 _TEXT: Final = b"~" * 20 + b"\n"
 _CLOSE: Final = b"|" * 20
 _FIELDS: Final = 2048
-_LARGEST: Final = 64 * 1024
 _FIELD = re.compile(rb"^(time|proto|srcip|srcport|dstip|dstport): *([^\r\n]{0,64})", re.MULTILINE)
 _NUMBERS = re.compile(rb"(\d{1,11})[. ](\d{1,6})")
 _TRANSPORTS: Final = frozenset({"UDP", "TCP", "TLS", "WS", "WSS", "SCTP"})
@@ -85,7 +85,7 @@ class SipDump:
 def _end(data: bytes, begin: int, ended: bool) -> tuple[int, bool]:
     """Where a record's message ends and whether it is whole; -1 if more bytes are needed."""
     known = len(data)
-    limit = begin + _LARGEST
+    limit = begin + LOG_MESSAGE
     close = data.find(_CLOSE, begin, limit + len(_CLOSE))
     following = data.find(_OPEN, begin, close if close >= 0 else limit + len(_OPEN))
     bound = following if following >= 0 else close
@@ -145,15 +145,15 @@ class SipTrace:
             return Taken(line[2], opened=False)
         known = len(data)
         following = self._marks.search(data, at + 1)
-        limit = at + _LARGEST if following < 0 else min(at + _LARGEST, following)
+        limit = at + LOG_MESSAGE if following < 0 else min(at + LOG_MESSAGE, following)
         body_at = data.find(b"\n\r\n", at, limit)
         if body_at < 0:
-            if known < at + _LARGEST and following < 0 and not ended:
+            if known < at + LOG_MESSAGE and following < 0 and not ended:
                 return None
             return Taken(line[2], damage="headers without an end")
         body_at += 3
         end = body_at + max(content_length(data, begin, body_at), 0)
-        if end > begin + 2 * _LARGEST:
+        if end > begin + 2 * LOG_MESSAGE:
             end = body_at
         if end > known and not ended:
             return None

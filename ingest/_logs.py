@@ -15,11 +15,11 @@ import msgspec
 from sipcdr.builder import Position
 
 from ._errors import NotACapture, ReaderUnavailable
-from ._limits import Limits
+from ._limits import LOG_PREFIX, LOG_RECORD, LOG_TICK, Limits
 from ._log_asterisk import Asterisk
 from ._log_audiocodes import AudioCodes
 from ._log_avaya import Avaya
-from ._log_format import NOT_SIP, PREFIX, Record, Taken
+from ._log_format import NOT_SIP, Record, Taken
 from ._log_freeswitch import FreeSwitch
 from ._log_kamailio import SipDump, SipTrace
 from ._log_opensips import OpenSips
@@ -62,10 +62,7 @@ FORMATS: Final[dict[str, Callable[[Clock], Format]]] = {
 _LIMITS: Final = Limits()
 _MARK: Final = 64
 """Bytes of the longest mark."""
-_RECORD: Final = 512 * 1024
-"""Bytes from a mark on in which its record is looked for."""
 _PIECE: Final = 1 << 18
-_PLACES: Final = 10_000
 _TEXT: Final = bytes(byte for byte in range(256) if byte in b"\t\n\f\r\x1b" or (byte >= 32 and byte != 127))
 
 
@@ -209,7 +206,7 @@ class LogReader:
             pass
 
     def _kept(self) -> int:
-        return max(self._low, self._at - PREFIX)
+        return max(self._low, self._at - LOG_PREFIX)
 
     def _text(self, piece: bytes, ended: bool) -> bytes:
         """A piece in the form that the formats know: UTF-16 becomes UTF-8."""
@@ -257,13 +254,14 @@ class LogReader:
             # A mark may be unfinished.
             self._at = max(self._at, len(data) if ended else len(data) - _MARK)
             return False
-        taken = nearest.take(data, max(self._low, mark - PREFIX), mark, ended)
+        taken = nearest.take(data, max(self._low, mark - LOG_PREFIX), mark, ended)
         if taken is None:
-            if not ended and len(data) - mark < _RECORD:
+            if not ended and len(data) - mark < LOG_RECORD:
                 self._at = mark
                 return False
             # So much is no record: what there is of it by then is all, however the log was cut.
-            taken = nearest.take(data[: mark + _RECORD], max(self._low, mark - PREFIX), mark, True) or Taken(mark + 1)
+            low = max(self._low, mark - LOG_PREFIX)
+            taken = nearest.take(data[: mark + LOG_RECORD], low, mark, True) or Taken(mark + 1)
         if taken.opened:
             if not self.opened:
                 self.opened = True
@@ -353,8 +351,8 @@ class _Ticks:
             self._time, self._offset = record.time, offset
             self._places.clear()
         key = zlib.crc32(record.raw)
-        if len(self._places) >= _PLACES:
-            return record.time + min(_PLACES, record.tick - 1), self._offset
+        if len(self._places) >= LOG_TICK:
+            return record.time + min(LOG_TICK, record.tick - 1), self._offset
         place = self._places.setdefault(key, len(self._places))
         return record.time + min(place, record.tick - 1), self._offset
 

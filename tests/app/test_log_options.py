@@ -89,6 +89,9 @@ def test_explain_and_ladder() -> None:
     done = sipcdr("explain", *words("sipstack.txt"))
     assert done.status == 0
     assert "server.trace" in done.out
+    assert "(#: the line)" in done.out
+    mixed = sipcdr("explain", *words("sipstack.txt"), "fixtures/demo.pcap", "--call-id", CALL_ID)
+    assert "(#: the line)" in mixed.out
     done = sipcdr("ladder", *words("pjsip.log"), "--call-id", CALL_ID)
     assert done.status == 0
     assert "192.0.2.11" in done.out

@@ -13,6 +13,7 @@ import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 
+from fixtures import logs
 from sipcdr.app._dead_letters import Letter, LetterTopic
 from sipcdr.app._producer import open_producer
 from sipcdr.ingest import Inputs, KafkaSettings, Partition, Tally, Values, open_consumer
@@ -112,6 +113,20 @@ def test_what_is_published_is_what_was_captured(
     assert all(len(partitions) == 1 for partitions in places.values())
     captured = [known(message) for batch in Inputs([str(capture)], tally=Tally()) for message in batch]
     assert sorted(map(known, messages)) == sorted(captured)
+
+
+def test_logs_are_published(broker: Kafka, topic: str) -> None:
+    """A log is published as a capture is; what it doesn't say itself is said by the same options as for `replay`."""
+    log = str(logs.FOLDER / "pjsip.log")
+    options = ["--log-format", "asterisk", "--timezone", "Europe/Berlin", "--bootstrap", broker.bootstrap]
+    done = sipcdr("publish", log, "--topic", topic, *options, "--quiet")
+    assert (done.status, done.err) == (0, "")
+    [records] = read(broker, topic, 7).values()
+    found, poison = Values(Tally()).messages(records, topic)
+    assert poison == []
+    sent = logs.the_call()
+    assert [one.raw for one in found] == [one.payload for one in sent]
+    assert [one.time // 1_000_000 for one in found] == [one.time // 1_000_000 for one in sent]
 
 
 def test_a_topic_that_is_not_there(broker: Kafka, capture: Path, client: str) -> None:

@@ -8,6 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -340,13 +341,14 @@ def test_a_rotated_log_in_archives(tmp_path: Path) -> None:
     trace = writers.sipstack(CALL)
     packed = tmp_path / "trace.txt.gz"
     packed.write_bytes(gzip.compress(trace))
+    (tmp_path / "trace.txt.zst").write_bytes(zstandard.compress(trace))
     archive = tmp_path / "collected.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("fe1/trace.txt", trace)
         file.writestr("fe2/trace.txt", trace)
     tally = Tally()
-    found = [message for batch in Inputs([str(packed), str(archive)], tally=tally) for message in batch]
-    assert len(found) == 3 * len(CALL)
+    found = [message for batch in Inputs([str(tmp_path)], tally=tally) for message in batch]
+    assert len(found) == 4 * len(CALL)
     assert tally.problems == []
 
 
