@@ -9,16 +9,18 @@ The same arguments give the same bytes. Calls overlap, as many at a time as `--c
 from __future__ import annotations
 
 import argparse
+import gzip
 import heapq
 import random
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from fixtures.writer import PcapWriter, TcpStream, datagram, ethernet
+from fixtures.writer import PcapngWriter, PcapWriter, TcpStream, datagram, ethernet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from typing import BinaryIO
 
 START = 1_795_000_000_000_000
 """Time of the first packet, microseconds since 1970."""
@@ -165,18 +167,44 @@ def _message(
     return "\r\n".join(lines).encode()
 
 
+def open_calls(count: int) -> Iterator[tuple[int, bytes]]:
+    """So many calls that are open at a time: all have their INVITE before any is answered, and so on to the end."""
+    steps: list[tuple[str | int, bool, int]] = [("INVITE", True, 1), (200, False, 1), ("BYE", True, 2)]
+    for round_, (what, by_caller, cseq) in enumerate(steps):
+        for number in range(count):
+            caller, proxy = f"10.{1 + (number >> 16)}.{number >> 8 & 255}.{number & 255}", "10.0.0.5"
+            message = _message(
+                what, by_caller, cseq, False, number, caller, proxy, f"{number:016x}", f"a{number}", f"b{number}", "UDP"
+            )
+            ends = (f"{caller}:5060", f"{proxy}:5060")
+            time = START + (round_ * count + number) * 10
+            yield time, ethernet(datagram(*(ends if by_caller else ends[::-1]), message))
+
+
 def generate(path: Path, size: int, *, rtp: int = 0, tcp: float = 0.3, concurrent: int = 10_000, seed: int = 1) -> int:
-    """Write a capture of about `size` bytes, and return its number of packets."""
-    written = packets = 0
-    with path.open("wb") as file:
-        writer = PcapWriter(file)
-        for time, frame in Exchange(seed=seed, concurrent=concurrent, tcp=tcp, rtp=rtp).packets():
+    """Write a capture of about `size` bytes of packets, and return their number. The suffix chooses the format."""
+    packets = Exchange(seed=seed, concurrent=concurrent, tcp=tcp, rtp=rtp).packets()
+    return write(path, packets, size)
+
+
+def write(path: Path, packets: Iterable[tuple[int, bytes]], size: int | None = None) -> int:
+    """Write packets up to about `size` bytes, as pcap or pcapng, packed if the name says so; return their number."""
+    written = count = 0
+    with gzip.open(path, "wb", compresslevel=6) if path.suffix == ".gz" else path.open("wb") as opened:
+        file = cast("BinaryIO", opened)
+        writer: PcapWriter | PcapngWriter
+        if path.suffix == ".pcapng":
+            writer = PcapngWriter(file)
+            writer.interface()
+        else:
+            writer = PcapWriter(file)
+        for time, frame in packets:
             writer.packet(time, frame)
+            count += 1
             written += 16 + len(frame)
-            packets += 1
-            if written >= size:
-                return packets
-    return packets
+            if size is not None and written >= size:
+                break
+    return count
 
 
 def main() -> int:
@@ -188,7 +216,12 @@ def main() -> int:
     parser.add_argument("--tcp", type=float, default=0.3, help="share of the calls that go over TCP")
     parser.add_argument("--concurrent", type=int, default=10_000, help="calls at a time")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--open", type=int, help="another capture: so many calls that are open together")
     given = parser.parse_args()
+    if given.open:
+        packets = write(given.path, open_calls(given.open))
+        print(f"{given.path}: {packets} packets", file=sys.stderr)
+        return 0
     packets = generate(
         given.path,
         given.megabytes * 1_000_000,

@@ -9,8 +9,6 @@ CPU while it reads, memory is the peak of what was resident, the interpreter's o
 from __future__ import annotations
 
 import argparse
-import gzip
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,9 +18,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from benchmarks.generate import Exchange, generate
+from benchmarks.generate import generate
 from benchmarks.hostile import peak
-from fixtures.writer import PcapngWriter
 from sipcdr.ingest import Inputs, Tally
 
 if TYPE_CHECKING:
@@ -41,26 +38,6 @@ class Outcome(msgspec.Struct):
     messages: int
 
 
-def _pcapng(path: Path, size: int) -> None:
-    written = 0
-    with path.open("wb") as file:
-        writer = PcapngWriter(file)
-        writer.interface()
-        for moment, frame in Exchange(seed=1, concurrent=10_000, tcp=0.3, rtp=0).packets():
-            writer.packet(moment, frame)
-            written += 32 + len(frame)
-            if written >= size:
-                return
-
-
-def _gz(path: Path, size: int) -> None:
-    plain = path.with_suffix("")
-    generate(plain, size)
-    with plain.open("rb") as source, gzip.open(path, "wb", compresslevel=6) as target:
-        shutil.copyfileobj(source, target)
-    plain.unlink()
-
-
 KINDS: Final[list[tuple[str, str, float, Callable[[Path, int], object]]]] = [
     ("RTP alone", "rtp.pcap", 1, lambda path, size: generate(path, size, rtp=ALONE)),
     ("RTP alone", "rtp-4.pcap", 4, lambda path, size: generate(path, size, rtp=ALONE)),
@@ -71,8 +48,8 @@ KINDS: Final[list[tuple[str, str, float, Callable[[Path, int], object]]]] = [
     ("SIP, a third over TCP", "calls-16.pcap", 16, generate),
     ("SIP over UDP", "udp.pcap", 1, lambda path, size: generate(path, size, tcp=0)),
     ("SIP over TCP", "tcp.pcap", 1, lambda path, size: generate(path, size, tcp=1)),
-    ("the same in pcapng", "calls.pcapng", 1, _pcapng),
-    ("the same in gzip", "calls.pcap.gz", 1, _gz),
+    ("the same in pcapng", "calls.pcapng", 1, generate),
+    ("the same in gzip", "calls.pcap.gz", 1, generate),
 ]
 """What is measured, the file, its size in units, and what makes it of that size."""
 

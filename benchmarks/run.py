@@ -1,15 +1,18 @@
 """Measures sipcdr beside its peers on the same generated captures: CPU seconds, peak memory, ratios.
 
-    python -m benchmarks.run [--megabytes 400] [--folder DIR] [--only sipcdr,tcpdump] [--limit 120]
+    python -m benchmarks.run [--megabytes 400] [--folder DIR] [--only sipcdr,tcpdump] [--parts captures] [--limit 120]
 
-Prints the tables that stand in benchmarks/README.md. Peers that aren't installed are named and left out, and one that
-takes longer than the limit is stopped. Machines are noisy: compare the ratios of one run, not the seconds of two.
+Prints tables, and puts each part of them into benchmarks/README.md unless only some programs were asked for. Peers that
+aren't installed are named and left out, and one that takes longer than the limit is stopped. Machines are noisy:
+compare the ratios of one run, not the seconds of two.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -17,10 +20,34 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from benchmarks.generate import generate
-from sipcdr.ingest import Inputs, Tally
+# Of this project nothing is imported: the kernel counts the memory of who starts a process to that process's peak.
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT: Final = Path(__file__).parent.parent
+README: Final = Path(__file__).with_name("README.md")
+MARK: Final = "<!-- benchmarks.run {} {} -->"
+
+CAPTURES: Final = {
+    "calls.pcap": ("SIP, a third of the calls over TCP", []),
+    "media.pcap": ("40 RTP packets to a SIP message", ["--rtp", "40"]),
+    "rtp.pcap": ("RTP alone", ["--rtp", "1000000"]),
+    "tcp.pcap": ("SIP over TCP", ["--tcp", "1"]),
+    "calls.pcapng": ("the first in pcapng", []),
+    "calls.pcap.gz": ("the first in gzip", []),
+}
+"""Files, what is in them, and how they are made; 10,000 calls at a time."""
+PARTS: Final = ("captures", "sizes", "open")
+
+
+class Program(NamedTuple):
+    """What is measured: the words of its command, and what it has in its environment. `{}` is the capture."""
+
+    command: tuple[str, ...]
+    environment: dict[str, str]
 
 
 class Measured(NamedTuple):
@@ -31,10 +58,40 @@ class Measured(NamedTuple):
     status: int
 
 
-def measure(command: list[str], *, folder: Path, limit: float) -> Measured:
-    """Run a command to its end, or for `limit` seconds, with its output thrown away."""
-    with Path(os.devnull).open("r+b") as nowhere:
-        process = subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere, cwd=folder)
+class Counted(NamedTuple):
+    """What is in a capture."""
+
+    size: int
+    packets: int
+    messages: int
+
+
+def _programs() -> dict[str, Program]:
+    sipcdr = (str(Path(sys.executable).with_name("sipcdr")), "replay", "{}", "--quiet", "--to")
+    reference = {"SIPCDR_KERNEL": "python"}
+    return {
+        "sipcdr --to none": Program((*sipcdr, "none"), {}),
+        "sipcdr to SQLite": Program((*sipcdr, "sqlite:///rows.db"), {}),
+        "sipcdr --to none, in Python": Program((*sipcdr, "none"), reference),
+        "tcpdump -w (copies it)": Program(("tcpdump", "-r", "{}", "-Z", "root", "-w", "copy.pcap"), {}),
+        "sipgrep": Program(("sipgrep", "-C", "-I", "{}"), {}),
+        "sngrep -N -q": Program(("sngrep", "-N", "-q", "-l", "1000000", "-I", "{}"), {}),
+        "tshark -q -z sip,stat": Program(("tshark", "-r", "{}", "-q", "-z", "sip,stat"), {}),
+    }
+
+
+def measure(program: Program, capture: Path, *, limit: float) -> Measured:
+    """Run a program in a folder of its own to its end, or for `limit` seconds, with its output thrown away."""
+    command = [word.replace("{}", str(capture)) for word in program.command]
+    with tempfile.TemporaryDirectory(dir=capture.parent) as folder, Path(os.devnull).open("r+b") as nowhere:
+        process = subprocess.Popen(
+            command,
+            stdin=nowhere,
+            stdout=nowhere,
+            stderr=nowhere,
+            cwd=folder,
+            env=os.environ | program.environment,
+        )
         stop = threading.Timer(limit, os.kill, (process.pid, signal.SIGKILL))
         stop.start()
         _, status, usage = os.wait4(process.pid, 0)
@@ -43,53 +100,107 @@ def measure(command: list[str], *, folder: Path, limit: float) -> Measured:
     return Measured(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, process.returncode)
 
 
-def commands(capture: Path, folder: Path) -> dict[str, list[str]]:
-    """What is measured, by name."""
-    sipcdr = [str(Path(sys.executable).with_name("sipcdr")), "replay", str(capture), "--quiet"]
-    database = folder / "rows.db"
-    return {
-        "sipcdr to SQLite": [*sipcdr, "--to", f"sqlite:///{database}"],
-        "sipcdr --to none": [*sipcdr, "--to", "none"],
-        "tcpdump -w (copies it)": ["tcpdump", "-r", str(capture), "-Z", "root", "-w", str(folder / "copy.pcap")],
-        "sngrep -N -q": ["sngrep", "-N", "-q", "-l", "1000000", "-I", str(capture)],
-        "tshark -q -z sip,stat": ["tshark", "-r", str(capture), "-q", "-z", "sip,stat"],
-    }
+def _made(path: Path, *options: str) -> Counted:
+    """Make a capture, unless it is there, and count what is in it."""
+    if not path.exists():
+        _python("benchmarks.generate", str(path), *options)
+    read = json.loads(_python("benchmarks.reading", "--read", str(path)))
+    return Counted(path.stat().st_size, read["packets"], read["messages"])
 
 
-def table(capture: Path, packets: int, only: list[str], limit: float) -> str:
-    """The table of one capture, in Markdown."""
-    tally = Tally()
-    messages = sum(len(batch) for batch in Inputs([str(capture)], tally=tally))
-    size = capture.stat().st_size
-    lines = [
-        f"`{capture.name}`: {size / 1e6:.0f} MB, {packets:,} packets, {messages:,} SIP messages",
-        "",
-        "| program | CPU seconds | messages/s | packets/s | peak MiB | times sipcdr's CPU |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    ours: float | None = None
-    with tempfile.TemporaryDirectory(dir=capture.parent) as name:
-        folder = Path(name)
-        for title, command in commands(capture, folder).items():
-            if only and not any(word in title for word in only):
-                continue
-            if shutil.which(command[0]) is None:
-                lines.append(f"| {title} | not installed | | | | |")
-                continue
-            for old in folder.iterdir():
-                old.unlink()
-            took = measure(command, folder=folder, limit=limit)
-            ours = took.seconds if ours is None else ours
-            if took.status == -signal.SIGKILL:
-                lines.append(f"| {title} | not done after {took.seconds:.0f} | | | {took.memory:.0f} | |")
-                continue
-            note = f" (exit {took.status})" if took.status else ""
-            lines.append(
-                f"| {title}{note} | {took.seconds:.1f} | {messages / took.seconds:,.0f} "
-                f"| {packets / took.seconds:,.0f} | {took.memory:.0f} | {took.seconds / ours:.2f} |"
+def _python(module: str, *words: str) -> bytes:
+    done = subprocess.run([sys.executable, "-m", module, *words], stdout=subprocess.PIPE, check=True, cwd=ROOT)
+    return done.stdout
+
+
+class Run(NamedTuple):
+    """What was asked for."""
+
+    folder: Path
+    megabytes: int
+    only: list[str]
+    limit: float
+
+    def captures(self) -> Iterator[str]:
+        """A table a capture: each program in turn."""
+        for name, (what, options) in CAPTURES.items():
+            path = self.folder / f"{self.megabytes}-{name}"
+            counted = _made(path, "--megabytes", str(self.megabytes), *options)
+            yield (
+                f"{what} (`{name}`): {counted.size / 1e6:,.0f} MB, {counted.packets:,} packets, "
+                f"{counted.messages:,} SIP messages"
             )
-            print(lines[-1], file=sys.stderr, flush=True)
-    return "\n".join(lines)
+            yield ""
+            yield "| program | CPU seconds | messages/s | packets/s | peak MiB | times sipcdr's to SQLite |"
+            yield "| --- | ---: | ---: | ---: | ---: | ---: |"
+            yield from self._programs(path, counted)
+            yield ""
+
+    def _programs(self, path: Path, counted: Counted) -> Iterator[str]:
+        took: dict[str, Measured] = {}
+        for title, program in _programs().items():
+            if self.only and not any(word in title for word in self.only):
+                continue
+            if shutil.which(program.command[0]) is not None:
+                took[title] = measure(program, path, limit=self.limit)
+                print(f"{path.name}: {title}: {took[title]}", file=sys.stderr, flush=True)
+            else:
+                yield f"| {title} | not installed | | | | |"
+        ours = took.get("sipcdr to SQLite")
+        for title, (seconds, memory, status) in took.items():
+            if status == -signal.SIGKILL:
+                yield f"| {title} | not done after {seconds:.0f} | | | {memory:.0f} | |"
+            elif status:
+                yield f"| {title} | can't read it (exit {status}) | | | | |"
+            else:
+                ratio = f"{seconds / ours.seconds:.2f}" if ours else ""
+                yield (
+                    f"| {title} | {seconds:.2f} | {counted.messages / seconds:,.0f} "
+                    f"| {counted.packets / seconds:,.0f} | {memory:.0f} | {ratio} |"
+                )
+
+    def sizes(self) -> Iterator[str]:
+        """How cost grows with the size of a file."""
+        sizes = (self.megabytes // 4, self.megabytes, self.megabytes * 4)
+        return self._growth("MB", [(f"{size:,}", f"{size}-calls.pcap", ["--megabytes", str(size)]) for size in sizes])
+
+    def open(self) -> Iterator[str]:
+        """How cost grows with the calls that are open at a time."""
+        return self._growth(
+            "open calls",
+            [(f"{count:,}", f"open-{count}.pcap", ["--open", str(count)]) for count in (10_000, 100_000, 1_000_000)],
+        )
+
+    def _growth(self, what: str, captures: list[tuple[str, str, list[str]]]) -> Iterator[str]:
+        ours = {title: _programs()[title] for title in ("sipcdr --to none", "sipcdr to SQLite")}
+        empty = self.folder / "empty.pcap"
+        _made(empty, "--megabytes", "0")
+        starts = [measure(program, empty, limit=self.limit).seconds for program in ours.values()]
+        yield (
+            f"| {what} | messages | "
+            + " | ".join(f"{title}: CPU seconds | microseconds a message | peak MiB" for title in ours)
+            + " |"
+        )
+        yield "| ---: | ---: |" + " ---: | ---: | ---: |" * len(ours)
+        for title, name, options in captures:
+            path = self.folder / name
+            counted = _made(path, *options)
+            cells = [title, f"{counted.messages:,}"]
+            for program, start in zip(ours.values(), starts, strict=True):
+                seconds, memory, status = measure(program, path, limit=10 * self.limit)
+                each = f"{(seconds - start) / counted.messages * 1e6:.1f}"
+                cells += [f"{seconds:.2f}" + (f" (exit {status})" if status else ""), each, f"{memory:.0f}"]
+            yield "| " + " | ".join(cells) + " |"
+            print(f"{path.name}: {cells}", file=sys.stderr, flush=True)
+        yield ""
+
+
+def _put(part: str, text: str) -> None:
+    """Put a part's tables into the README, between its marks."""
+    begin, end = MARK.format(part, "begins"), MARK.format(part, "ends")
+    before, rest = README.read_text(encoding="utf-8").split(begin)
+    after = rest.split(end)[1]
+    README.write_text(f"{before}{begin}\n\n{text}\n{end}{after}", encoding="utf-8")
 
 
 def main() -> int:
@@ -98,16 +209,24 @@ def main() -> int:
     parser.add_argument("--megabytes", type=int, default=400)
     parser.add_argument("--folder", type=Path, help="where the captures are made and kept")
     parser.add_argument("--only", default="", help="words of the programs to run, separated by commas")
+    parser.add_argument("--parts", default=",".join(PARTS), help=f"tables to make, of {', '.join(PARTS)}")
     parser.add_argument("--limit", type=float, default=120, help="seconds after which a program is stopped")
     given = parser.parse_args()
-    only = [word for word in given.only.split(",") if word]
     with tempfile.TemporaryDirectory() as temporary:
-        folder = given.folder or Path(temporary)
+        folder = (given.folder or Path(temporary)).absolute()
         folder.mkdir(parents=True, exist_ok=True)
-        for name, rtp in (("calls", 0), ("media", 40)):
-            capture = folder / f"{name}-{given.megabytes}.pcap"
-            packets = generate(capture, given.megabytes * 1_000_000, rtp=rtp)
-            print(table(capture, packets, only, given.limit), end="\n\n")
+        run = Run(folder, given.megabytes, [word for word in given.only.split(",") if word], given.limit)
+        for part in given.parts.split(","):
+            lines: list[str] = []
+            for line in getattr(run, part)():
+                lines.append(line)
+                print(line, flush=True)
+            lines.append(
+                f"Python {platform.python_version()}, {os.cpu_count()} processors with other work on them "
+                f"(a load of {os.getloadavg()[1]:.0f} at the end).\n"
+            )
+            if not run.only:
+                _put(part, "\n".join(lines))
     return 0
 
 
