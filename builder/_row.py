@@ -39,7 +39,7 @@ class Reference(msgspec.Struct, frozen=True, gc=False):
     tags: TagPair
 
 
-class SessionDetails(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class SessionDetails(msgspec.Struct, frozen=True, gc=False):
     """One session: a row of SessionDetails with its look-ups as values, its Dialogs and Media rows.
 
     call_id: the Call-ID as received. caller_tag, callee_tag: the tags of the two sides, empty where unknown.
@@ -54,6 +54,8 @@ class SessionDetails(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     callee_tag: bytes
     external_id: bytes
     pairs: tuple[TagPair, ...]
+    invite_time: int
+    last_modified_time: int
     reference: Reference | None = None
     correlation_id: str | None = None
     user1: User | None = None
@@ -73,7 +75,6 @@ class SessionDetails(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     user2_edge_server: str | None = None
     is_user1_internal: int | None = None
     is_user2_internal: int | None = None
-    invite_time: int
     response_time: int | None = None
     response_code: int | None = None
     diagnostic_id: int | None = None
@@ -86,7 +87,6 @@ class SessionDetails(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     user1_flag: int = 0
     user2_flag: int = 0
     call_flag: int = 0
-    last_modified_time: int
 
 
 def grid(time: int) -> int:

@@ -264,17 +264,17 @@ fn leading_number(value: &str) -> Option<i64> {
 }
 
 /// User1MessageCount and User2MessageCount. Page mode never counts for User2.
-pub fn message_counts(row: &Row) -> (u64, u64) {
+pub fn message_counts(row: &Row) -> (i64, i64) {
     if row.own.is_empty() && !row.messages().any(|message| message.method == MESSAGE) {
         return (0, 0);
     }
     let (by_caller, by_callee) = texts(row);
-    let embedded = u64::from(embedded_counts(row));
+    let embedded = i64::from(embedded_counts(row));
     (by_caller + embedded, if row.shape.page_mode { 0 } else { by_callee })
 }
 
 /// The texts of both sides that count, as MESSAGE requests.
-fn texts(row: &Row) -> (u64, u64) {
+fn texts(row: &Row) -> (i64, i64) {
     let generation = row.shape.generation;
     if generation.slims.is_empty() && !generation.messages.iter().any(|message| message.method == MESSAGE) {
         return (0, 0);
@@ -311,7 +311,7 @@ fn texts(row: &Row) -> (u64, u64) {
     for ((_, _, cseq, _), (from_caller, written)) in &texts {
         let refused = challenged.contains(&(*from_caller, *cseq))
             && highest[usize::from(*from_caller)].is_some_and(|highest| *cseq < highest);
-        counted[usize::from(*from_caller)] += u64::from(*written && !refused);
+        counted[usize::from(*from_caller)] += i64::from(*written && !refused);
     }
     (counted[1], counted[0])
 }
@@ -336,7 +336,8 @@ fn retried(row: &Row) -> bool {
 
 /// Bit 0x01: that side controls a desk phone by CSTA.
 pub fn user_flag(row: &Row, caller: bool) -> u8 {
-    let csta = |value: &str| is_lower(strip(partition(value, ';').0), "application/csta+xml");
+    const CSTA: &str = "application/csta+xml";
+    let csta = |value: &str| value.len() >= CSTA.len() && is_lower(strip(partition(value, ';').0), CSTA);
     u8::from(row.has(Key::ContentType) && row.sent(caller).any(|message| csta(message.header(Key::ContentType))))
 }
 

@@ -224,7 +224,9 @@ fn endpoint<'s, 'a: 's, M: Iterator<Item = &'s Message<'a>>>(
     key: Key,
 ) -> Option<Guid> {
     let contact = |message: &Message<'a>| message.header(Key::Contact);
-    for (mark, rule) in BY_CONTACT {
+    // Each rule reads a parameter.
+    let any = messages().map(contact).any(|contact| contact.contains(';'));
+    for (mark, rule) in if any { &BY_CONTACT[..] } else { &[] } {
         let found = messages().map(contact).filter(|contact| contact.contains(mark)).find_map(rule);
         if found.is_some() {
             return found;

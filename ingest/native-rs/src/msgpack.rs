@@ -94,6 +94,7 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
+    #[inline]
     fn take(&mut self, many: usize) -> Result<&'a [u8], Damaged> {
         match self.rest.split_at_checked(many) {
             Some((taken, rest)) => {
@@ -104,14 +105,17 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     fn opcode(&mut self) -> Result<u8, Damaged> {
         Ok(self.take(1)?[0])
     }
 
+    #[inline]
     fn number(&mut self, width: usize) -> Result<u64, Damaged> {
         Ok(self.take(width)?.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
     }
 
+    #[inline]
     fn size(&mut self, width: usize) -> Result<usize, Damaged> {
         usize::try_from(self.number(width)?).map_err(|_| Damaged("Input data was truncated".into()))
     }
@@ -144,6 +148,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     pub fn int(&mut self) -> Result<i64, Damaged> {
         let opcode = self.opcode()?;
         let number = match opcode {
@@ -163,6 +168,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A number from 0 to `greatest`.
+    #[inline]
     pub fn uint(&mut self, greatest: i64) -> Result<u64, Damaged> {
         let number = self.int()?;
         if number > greatest {
@@ -171,6 +177,7 @@ impl<'a> Reader<'a> {
         u64::try_from(number).map_err(|_| Damaged("Expected `int` >= 0".into()))
     }
 
+    #[inline]
     pub fn bytes(&mut self) -> Result<&'a [u8], Damaged> {
         let size = match self.opcode()? {
             0xc4 => self.size(1)?,
@@ -185,6 +192,7 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.text_bytes()?).map_err(|error| Damaged(error.to_string()))
     }
 
+    #[inline]
     pub fn text_bytes(&mut self) -> Result<&'a [u8], Damaged> {
         let size = match self.opcode()? {
             opcode @ 0xa0..=0xbf => usize::from(opcode & 0x1f),

@@ -6,9 +6,8 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use pyo3::exceptions::PyValueError;
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyInt, PyList, PyString, PyTuple, PyType};
 
 use super::call::Call;
 use crate::agents::client_type;
@@ -74,8 +73,6 @@ struct Maker {
     media: Py<PyType>,
     reference: Py<PyType>,
     session_details: Py<PyType>,
-    /// Every field with its default.
-    usual: Py<PyDict>,
     users: HashMap<String, [Option<Py<PyAny>>; 2]>,
     clients: HashMap<String, Py<PyAny>>,
     names: HashMap<String, Py<PyString>>,
@@ -87,19 +84,12 @@ impl Maker {
     fn new(py: Python<'_>) -> PyResult<Self> {
         let module = py.import("sipcdr.builder._row")?;
         let class = |name| Ok::<_, PyErr>(module.getattr(name)?.cast_into::<PyType>()?);
-        let session_details = class("SessionDetails")?;
-        let usual = PyDict::new(py);
-        for field in py.import("msgspec.structs")?.call_method1("fields", (&session_details,))?.try_iter()? {
-            let field = field?;
-            usual.set_item(field.getattr("name")?, field.getattr("default")?)?;
-        }
         Ok(Self {
             user: class("User")?.unbind(),
             client: class("Client")?.unbind(),
             media: class("Media")?.unbind(),
             reference: class("Reference")?.unbind(),
-            session_details: session_details.unbind(),
-            usual: usual.unbind(),
+            session_details: class("SessionDetails")?.unbind(),
             users: HashMap::new(),
             clients: HashMap::new(),
             names: HashMap::new(),
@@ -120,7 +110,6 @@ impl Maker {
 
     fn details<'py>(&mut self, call_id: &Bound<'py, PyBytes>, row: &SessionDetails) -> PyResult<Bound<'py, PyAny>> {
         let py = call_id.py();
-        let fields = self.usual.bind(py).copy()?;
         let caller_tag = PyBytes::new(py, row.caller_tag);
         let callee_tag = PyBytes::new(py, row.callee_tag);
         let tag = |tag: &[u8]| {
@@ -134,99 +123,64 @@ impl Maker {
         };
         let pair = |(one, other): &TagPair| PyTuple::new(py, [tag(one), tag(other)]);
         let pairs = row.pairs.iter().map(pair).collect::<PyResult<Vec<_>>>()?;
-        fields.set_item(intern!(py, "pairs"), PyTuple::new(py, pairs)?)?;
-        fields.set_item(intern!(py, "caller_tag"), &caller_tag)?;
-        fields.set_item(intern!(py, "callee_tag"), &callee_tag)?;
-        fields.set_item(intern!(py, "call_id"), call_id)?;
-        fields.set_item(intern!(py, "external_id"), PyBytes::new(py, &row.external_id))?;
-        if let Some(reference) = &row.reference {
-            fields.set_item(intern!(py, "reference"), self.reference(py, reference)?)?;
-        }
-        for (name, value) in [
-            (intern!(py, "correlation_id"), &row.correlation_id),
-            (intern!(py, "user1_endpoint_id"), &row.user1_endpoint_id),
-            (intern!(py, "user2_endpoint_id"), &row.user2_endpoint_id),
-        ] {
-            if let Some(value) = value {
-                fields.set_item(name, value)?;
-            }
-        }
-        if let Some(user) = &row.user1 {
-            let user = self.user(py, user)?;
-            fields.set_item(intern!(py, "user1"), &user)?;
-            if row.started_by_user1 {
-                fields.set_item(intern!(py, "session_started_by"), user)?;
-            }
-        }
-        for (name, value) in [
-            (intern!(py, "user2"), &row.user2),
-            (intern!(py, "target_user"), &row.target_user),
-            (intern!(py, "on_behalf_of"), &row.on_behalf_of),
-            (intern!(py, "referred_by"), &row.referred_by),
-        ] {
-            if let Some(user) = value {
-                fields.set_item(name, self.user(py, user)?)?;
-            }
-        }
-        for (name, value) in [
-            (intern!(py, "server"), &row.server),
-            (intern!(py, "pool"), &row.pool),
-            (intern!(py, "content_type"), &row.content_type),
-            (intern!(py, "user1_edge_server"), &row.user1_edge_server),
-            (intern!(py, "user2_edge_server"), &row.user2_edge_server),
-        ] {
-            if let Some(value) = value {
-                fields.set_item(name, self.name(py, value))?;
-            }
-        }
-        for (name, value) in
-            [(intern!(py, "user1_client"), &row.user1_client), (intern!(py, "user2_client"), &row.user2_client)]
-        {
-            if let Some(version) = value {
-                fields.set_item(name, self.client(py, version)?)?;
-            }
-        }
-        for (name, value) in [
-            (intern!(py, "is_user1_internal"), row.is_user1_internal.map(i64::from)),
-            (intern!(py, "is_user2_internal"), row.is_user2_internal.map(i64::from)),
-            (intern!(py, "invite_time"), Some(row.invite_time)),
-            (intern!(py, "response_time"), row.response_time),
-            (intern!(py, "response_code"), row.response_code.map(i64::from)),
-            (intern!(py, "diagnostic_id"), row.diagnostic_id),
-            (intern!(py, "session_end_time"), row.session_end_time),
-            (intern!(py, "last_modified_time"), Some(row.last_modified_time)),
-        ] {
-            if let Some(number) = value {
-                fields.set_item(name, number)?;
-            }
-        }
-        for (name, number) in [
-            (intern!(py, "call_priority"), row.call_priority.into()),
-            (intern!(py, "user1_message_count"), row.user1_message_count),
-            (intern!(py, "user2_message_count"), row.user2_message_count),
-            (intern!(py, "media_types"), row.media.types().into()),
-            (intern!(py, "user1_flag"), row.user1_flag.into()),
-            (intern!(py, "user2_flag"), row.user2_flag.into()),
-            (intern!(py, "call_flag"), row.call_flag.into()),
-        ] {
-            if number != 0 {
-                fields.set_item(name, number)?;
-            }
-        }
-        if row.media.types() != 0 {
-            let media =
-                row.media.each().map(|medium| self.media.bind(py).call1(medium)).collect::<PyResult<Vec<_>>>()?;
-            fields.set_item(intern!(py, "media"), PyTuple::new(py, media)?)?;
-        }
-        self.session_details.bind(py).call((), Some(&fields))
+        let media = row.media.each().map(|medium| self.media.bind(py).call1(medium)).collect::<PyResult<Vec<_>>>()?;
+        let user1 = self.user(py, &row.user1)?;
+        let number = |number: i64| PyInt::new(py, number).into_any();
+        let perhaps = |known: Option<i64>| known.map_or_else(|| none(py), number);
+        let text =
+            |known: &Option<String>| known.as_ref().map_or_else(|| none(py), |text| PyString::new(py, text).into_any());
+        // In the order of the fields.
+        let values = [
+            call_id.clone().into_any(),
+            caller_tag.clone().into_any(),
+            callee_tag.clone().into_any(),
+            PyBytes::new(py, &row.external_id).into_any(),
+            PyTuple::new(py, pairs)?.into_any(),
+            number(row.invite_time),
+            number(row.last_modified_time),
+            self.reference(py, &row.reference)?,
+            text(&row.correlation_id),
+            user1.clone(),
+            self.user(py, &row.user2)?,
+            text(&row.user1_endpoint_id),
+            text(&row.user2_endpoint_id),
+            self.user(py, &row.target_user)?,
+            if row.started_by_user1 { user1 } else { none(py) },
+            self.user(py, &row.on_behalf_of)?,
+            self.user(py, &row.referred_by)?,
+            self.name(py, &row.server),
+            self.name(py, &row.pool),
+            self.name(py, &row.content_type),
+            self.client(py, row.user1_client.as_deref())?,
+            self.client(py, row.user2_client.as_deref())?,
+            self.name(py, &row.user1_edge_server),
+            self.name(py, &row.user2_edge_server),
+            perhaps(row.is_user1_internal.map(i64::from)),
+            perhaps(row.is_user2_internal.map(i64::from)),
+            perhaps(row.response_time),
+            perhaps(row.response_code.map(i64::from)),
+            perhaps(row.diagnostic_id),
+            number(row.call_priority.into()),
+            number(row.user1_message_count),
+            number(row.user2_message_count),
+            perhaps(row.session_end_time),
+            number(row.media.types().into()),
+            PyTuple::new(py, media)?.into_any(),
+            number(row.user1_flag.into()),
+            number(row.user2_flag.into()),
+            number(row.call_flag.into()),
+        ];
+        self.session_details.bind(py).call1(PyTuple::new(py, values)?)
     }
 
-    fn reference<'py>(&self, py: Python<'py>, reference: &Reference) -> PyResult<Bound<'py, PyAny>> {
+    fn reference<'py>(&self, py: Python<'py>, reference: &Option<Reference>) -> PyResult<Bound<'py, PyAny>> {
+        let Some(reference) = reference else { return Ok(none(py)) };
         let tags = (PyBytes::new(py, &reference.tags.0), PyBytes::new(py, &reference.tags.1));
         self.reference.bind(py).call1((PyBytes::new(py, &reference.call_id), tags))
     }
 
-    fn user<'py>(&mut self, py: Python<'py>, user: &User) -> PyResult<Bound<'py, PyAny>> {
+    fn user<'py>(&mut self, py: Python<'py>, user: &Option<User>) -> PyResult<Bound<'py, PyAny>> {
+        let Some(user) = user else { return Ok(none(py)) };
         let place = usize::from(user.uri_type != 0);
         if let Some(Some(known)) = self.users.get(&user.uri).map(|of_type| &of_type[place]) {
             return Ok(known.bind(py).clone());
@@ -236,7 +190,8 @@ impl Maker {
         Ok(made)
     }
 
-    fn client<'py>(&mut self, py: Python<'py>, version: &str) -> PyResult<Bound<'py, PyAny>> {
+    fn client<'py>(&mut self, py: Python<'py>, version: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
+        let Some(version) = version else { return Ok(none(py)) };
         if let Some(known) = self.clients.get(version) {
             return Ok(known.bind(py).clone());
         }
@@ -245,14 +200,19 @@ impl Maker {
         Ok(made)
     }
 
-    fn name<'py>(&mut self, py: Python<'py>, name: &str) -> Bound<'py, PyString> {
+    fn name<'py>(&mut self, py: Python<'py>, name: &Option<String>) -> Bound<'py, PyAny> {
+        let Some(name) = name else { return none(py) };
         if let Some(known) = self.names.get(name) {
-            return known.bind(py).clone();
+            return known.bind(py).clone().into_any();
         }
         let made = PyString::new(py, name);
         room(&mut self.names).insert(name.to_owned(), made.clone().unbind());
-        made
+        made.into_any()
     }
+}
+
+fn none(py: Python<'_>) -> Bound<'_, PyAny> {
+    py.None().into_bound(py)
 }
 
 fn room<V>(known: &mut HashMap<String, V>) -> &mut HashMap<String, V> {
