@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sipcdr.builder import SipMessage
-    from sipcdr.ingest import Grows, Head, LogOptions
+    from sipcdr.ingest import Grows, LogOptions
 
     from ._feed import Running
 
@@ -221,17 +221,18 @@ class FilesFeed:
 
     def _open(self, path: Path, status: stat_result) -> bool | None:
         """Step 2: know a file, and go on with it; False if it has to wait, None if there is nothing to read."""
-        head = head_of(str(path))
+        head = head_of(str(path), HEAD)
+        begun = _first(path)
         packed = ""
         if head.packed:
             if time.time() - status.st_mtime < _QUIET_SECONDS:
                 return False  # it is being packed
-            packed = _digest(_first(path))
+            packed = _digest(begun)
             if self._stored.get(packed) == status.st_size:
                 self._is_known(packed, path, status)
                 return None
         known = len(head.data) >= HEAD
-        identity = _digest(head.data[:HEAD]) if known else f"{status.st_dev}:{status.st_ino}"
+        identity = _digest(head.data) if known else f"{status.st_dev}:{status.st_ino}"
         part = Part(self._source, identity)
         if part in self.feed.unwritten:
             # The same by another name: a copy of what is being read, or what has to be written first.
@@ -249,13 +250,16 @@ class FilesFeed:
             if not packed and position >= status.st_size:
                 self._is_known(identity, path, status)
                 return None
-        self.feed.unwritten.open(part, epoch, position)
-        strand = self._strand(head)
+        strand = self._strand(begins(head_of(str(path)).data))
         grows = self._grows(strand)
         followed = Followed(
             str(path), position, strand.dissector, self.feed.tally, grows, limits=_LIMITS, logs=self._logs
         )
-        file = _File(path, part, position, followed, followed.source.first(HEAD), known=known)
+        if followed.source.first(len(begun)) != begun:
+            followed.close()
+            return False  # another has come to be called so
+        self.feed.unwritten.open(part, epoch, position)
+        file = _File(path, part, position, followed, begun, known=known)
         file.packed = packed
         strand.files.append(file)
         strand.idle = False
@@ -266,10 +270,9 @@ class FilesFeed:
         self._present.add(identity)
         self._over[path] = _signature(status)
 
-    def _strand(self, head: Head) -> _Strand:
-        """Step 4: what a capture continues, or a new one."""
+    def _strand(self, start: int | None) -> _Strand:
+        """Step 4: what a capture with that first time continues, or a new one."""
         idle = [strand for strand in self._strands if strand.idle]
-        start = begins(head.data)
         fitting = [strand for strand in idle if start is not None and strand.dissector.last_time <= start]
         if fitting:
             return max(fitting, key=lambda strand: strand.dissector.last_time)

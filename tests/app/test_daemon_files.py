@@ -111,7 +111,7 @@ def test_a_folder_of_rotating_captures(tmp_path: Path, way: str) -> None:
             writer.write(140)
         (writer.folder / "notes.pcap").write_text("no capture at all\n" * 100)
         wait_for(lambda: ended(url) == 40, "all calls", [daemon])
-        assert daemon.figure("sipcdr_records_total") == len(MESSAGES)
+        wait_for(lambda: daemon.figure("sipcdr_records_total") == len(MESSAGES), "each message once", [daemon])
         assert daemon.stop()[0] == 0
         rows = written(url, MESSAGES)
         daemon.start()
