@@ -4,14 +4,14 @@
 //! the dissector: `Found` is what messages and counts go to, `Dissector` is that and all that waits.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use memchr::memchr;
 
+use crate::fast::{Offsets, Seen, look};
 use crate::fragments::Fragments;
 use crate::hep::{self, Unused};
-use crate::layers::{decode, is_link_type, is_tunnel, link_type_named};
+use crate::layers::{decode, is_link_type, link_type_named};
 use crate::limits::Limits;
 use crate::message::{Message, Position};
 use crate::packet::{Address, Data, Packet, Step};
@@ -26,10 +26,9 @@ const NO_SIP_UDP: &str = "UDP without SIP";
 const NO_SIP_SCTP: &str = "SCTP without SIP";
 const NO_DATA_TCP: &str = "TCP without data";
 const MAY_BE_HEP: &[u8] = b"HE\x01\x02";
-const FLAGS_OR_NOTHING: u8 = 7; // FIN, SYN, RST
 
 /// The bytes that SIP or HEP may begin with.
-static MAY_BEGIN: [bool; 256] = {
+pub static MAY_BEGIN: [bool; 256] = {
     let mut may = [false; 256];
     let mut byte = 0;
     while byte < 256 {
@@ -166,7 +165,7 @@ impl Found {
         if let Some(known) = self.endpoints.get(&(*address, port)) {
             return known.clone();
         }
-        let text: Arc<str> = Arc::from(endpoint(address, port));
+        let text: Arc<str> = Arc::from(address.endpoint(port));
         if self.endpoints.len() >= ENDPOINTS {
             self.endpoints.clear();
         }
@@ -361,141 +360,6 @@ impl Dissector {
             None => give_up_oldest(self),
         }
     }
-}
-
-/// What the fast road knows of a link type: where its fields are.
-#[derive(Clone, Copy)]
-struct Offsets {
-    /// Where the ethertype stands; raw IP has none.
-    ethertype: Option<usize>,
-    ip: usize,
-    /// With two VLAN tags, and all of a TCP header; a frame that is shorter takes the general road.
-    shortest: usize,
-}
-
-impl Offsets {
-    const fn of(link: u32) -> Option<Self> {
-        let (ethertype, ip) = match link {
-            1 => (Some(12), 14),
-            101 | 228 | 229 => (None, 0),
-            113 => (Some(14), 16),
-            276 => (Some(0), 20),
-            _ => return None,
-        };
-        Some(Self { ethertype, ip, shortest: ip + 45 })
-    }
-}
-
-/// What a frame of the usual kinds is seen to be at fixed offsets.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Seen {
-    Media,
-    Acknowledgement,
-    /// The general road must tell.
-    Other,
-}
-
-#[inline]
-fn look(frame: &[u8], offsets: Offsets) -> Seen {
-    if frame.len() < offsets.shortest {
-        return Seen::Other;
-    }
-    let byte = |at: usize| frame.get(at).copied().unwrap_or_default();
-    let u16 = |at: usize| u16::from_be_bytes([byte(at), byte(at + 1)]);
-    let mut at = offsets.ip;
-    let mut kind = 0;
-    if let Some(mut place) = offsets.ethertype {
-        kind = u16(place);
-        if kind == 0x8100 || kind == 0x88A8 {
-            place += 4;
-            at += 4;
-            kind = u16(place);
-            if kind == 0x8100 {
-                at += 4;
-                kind = u16(place + 4);
-            }
-        }
-    }
-    let raw = offsets.ethertype.is_none();
-    let version = byte(at);
-    if version == 0x45 && (raw || kind == 0x0800) {
-        let (length, whole) = (usize::from(u16(at + 2)), u16(at + 6) & 0x3FFF == 0);
-        match byte(at + 9) {
-            17 if whole && length > 28 && !MAY_BEGIN[usize::from(byte(at + 28))] && !is_tunnel(u16(at + 22)) => {
-                return Seen::Media;
-            }
-            6 if whole
-                && byte(at + 33) & FLAGS_OR_NOTHING == 0
-                && length >= 40
-                && length == 20 + usize::from(byte(at + 32) >> 4) * 4
-                && at + length <= frame.len() =>
-            {
-                return Seen::Acknowledgement;
-            }
-            _ => {}
-        }
-    } else if version >> 4 == 6
-        && (raw || kind == 0x86DD)
-        && frame.len() > at + 48
-        && byte(at + 6) == 17
-        && !MAY_BEGIN[usize::from(byte(at + 48))]
-        && u16(at + 4) > 8
-        && !is_tunnel(u16(at + 42))
-    {
-        return Seen::Media;
-    }
-    Seen::Other
-}
-
-/// `host:port` of a packed address, IPv6 in brackets; empty without one.
-fn endpoint(address: &Address, port: u16) -> String {
-    let packed = address.bytes();
-    if let Ok(bytes) = <[u8; 4]>::try_from(packed) {
-        return format!("{}:{port}", Ipv4Addr::from(bytes));
-    }
-    match <[u8; 16]>::try_from(packed) {
-        Ok(bytes) => format!("[{}]:{port}", ipv6_text(bytes)),
-        Err(_) => String::new(),
-    }
-}
-
-/// An IPv6 address as the C library writes it: the first of the longest runs of zeros as `::`, a mapped or compatible
-/// IPv4 address with dots.
-fn ipv6_text(bytes: [u8; 16]) -> String {
-    let words: [u16; 8] = std::array::from_fn(|at| u16::from_be_bytes([bytes[2 * at], bytes[2 * at + 1]]));
-    let (mut begin, mut size) = (0, 0);
-    let mut at = 0;
-    while at < 8 {
-        let run = words[at..].iter().take_while(|word| **word == 0).count();
-        if run > size && run >= 2 {
-            (begin, size) = (at, run);
-        }
-        at += run.max(1);
-    }
-    let dotted = begin == 0 && (size == 6 || (size == 5 && words[5] == 0xFFFF));
-    let mut text = String::new();
-    let mut at = 0;
-    while at < 8 {
-        if size > 0 && at == begin {
-            text.push_str("::");
-            at += size;
-            continue;
-        }
-        if dotted && at == 6 {
-            if !text.ends_with(':') {
-                text.push(':');
-            }
-            let [.., a, b, c, d] = bytes;
-            text.push_str(&Ipv4Addr::new(a, b, c, d).to_string());
-            break;
-        }
-        if !text.is_empty() && !text.ends_with(':') {
-            text.push(':');
-        }
-        text.push_str(&format!("{:x}", words[at]));
-        at += 1;
-    }
-    text
 }
 
 fn without_line_ends(mut data: &[u8]) -> &[u8] {

@@ -13,6 +13,7 @@ pub mod details;
 pub mod dialogs;
 pub mod dissect;
 pub mod fact;
+pub mod fast;
 pub mod fragments;
 pub mod framing;
 pub mod groups;

@@ -1,5 +1,6 @@
 //! Twin of `ingest/_packet.py`: a frame on its way through the layers, and how a decoder says what follows.
 
+use std::net::Ipv4Addr;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -44,6 +45,54 @@ impl Address {
     pub fn bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.size)]
     }
+
+    /// `host:port`, IPv6 in brackets; empty without an address.
+    pub fn endpoint(&self, port: u16) -> String {
+        match self.bytes() {
+            &[a, b, c, d] => format!("{}:{port}", Ipv4Addr::new(a, b, c, d)),
+            [] => String::new(),
+            _ => format!("[{}]:{port}", ipv6_text(self.bytes)),
+        }
+    }
+}
+
+/// An IPv6 address as the C library writes it: the first of the longest runs of zeros as `::`, a mapped or compatible
+/// IPv4 address with dots.
+fn ipv6_text(bytes: [u8; 16]) -> String {
+    let words: [u16; 8] = std::array::from_fn(|at| u16::from_be_bytes([bytes[2 * at], bytes[2 * at + 1]]));
+    let (mut begin, mut size) = (0, 0);
+    let mut at = 0;
+    while at < 8 {
+        let run = words[at..].iter().take_while(|word| **word == 0).count();
+        if run > size && run >= 2 {
+            (begin, size) = (at, run);
+        }
+        at += run.max(1);
+    }
+    let dotted = begin == 0 && (size == 6 || (size == 5 && words[5] == 0xFFFF));
+    let mut text = String::new();
+    let mut at = 0;
+    while at < 8 {
+        if size > 0 && at == begin {
+            text.push_str("::");
+            at += size;
+            continue;
+        }
+        if dotted && at == 6 {
+            if !text.ends_with(':') {
+                text.push(':');
+            }
+            let [.., a, b, c, d] = bytes;
+            text.push_str(&Ipv4Addr::new(a, b, c, d).to_string());
+            break;
+        }
+        if !text.is_empty() && !text.ends_with(':') {
+            text.push(':');
+        }
+        text.push_str(&format!("{:x}", words[at]));
+        at += 1;
+    }
+    text
 }
 
 #[derive(Clone, Debug)]
