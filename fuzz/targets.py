@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from fixtures.writer import LINK_ETHERNET, LINK_NULL, LINK_RAW, LINK_SLL, LINK_SLL2, TcpStream, link, pcap
 from fuzz.mutations import difference
 from sipcdr.builder import Call, CallDamaged, Position, Rules, SipMessage, sessions
+from sipcdr.builder._call import Call as PythonCall
 from sipcdr.ingest import IngestError, Limits, LogMessage, LogOptions, LogReader, Tally, log_options, scan
 from sipcdr.ingest._containers import captures as unpacked
 from sipcdr.ingest._formats import records
@@ -113,7 +114,7 @@ def segments(data: bytes) -> None:
 
 
 def messages(data: bytes) -> None:
-    """A message is refused by a reason, or has its parts, and its fact survives being packed."""
+    """A message is refused by a reason, or has its parts, and its fact survives being packed, by either kernel."""
     found = scan(data, START, _PLACE, Tally(), LIMITS, A, B, "UDP", len(data) % 5 == 0)
     if isinstance(found, str):
         assert found
@@ -122,6 +123,9 @@ def messages(data: bytes) -> None:
     call = Call(found.call_id)
     call.add(found)
     assert Call.from_bytes(bytes(call)).facts == call.facts
+    defined = PythonCall(found.call_id)
+    defined.add(found)
+    assert bytes(call) == bytes(defined)
 
 
 def rows(data: bytes) -> None:

@@ -165,6 +165,9 @@ fn plain(message: &Bound<'_, PyAny>) -> PyResult<Option<Message>> {
             headers.push((kept as u8, owned(value.cast::<PyBytes>()?.as_bytes())));
         }
     }
+    let raw = message.getattr(intern!(py, "raw"))?;
+    let raw = raw.cast::<PyBytes>()?.as_bytes();
+    let body_at: usize = message.getattr(intern!(py, "body_at"))?.extract()?;
     let empty: Arc<str> = Arc::from("");
     Ok(Some(Message {
         time: message.getattr(intern!(py, "time"))?.extract()?,
@@ -176,8 +179,8 @@ fn plain(message: &Bound<'_, PyAny>) -> PyResult<Option<Message>> {
         cseq: message.getattr(intern!(py, "cseq"))?.extract()?,
         vias: message.getattr(intern!(py, "vias"))?.extract()?,
         headers,
-        raw: message.getattr(intern!(py, "raw"))?.cast::<PyBytes>()?.as_bytes().into(),
-        body_at: message.getattr(intern!(py, "body_at"))?.extract()?,
+        raw: raw.into(),
+        body_at: body_at.min(raw.len()) as u32,
         position: Position { source: empty.clone(), number: 0, partition: empty.clone() },
         source: text(intern!(py, "source"))?,
         destination: text(intern!(py, "destination"))?,
