@@ -2,8 +2,8 @@
 
     python -m benchmarks.spark --messages 200000 --page benchmarks/cluster.md
 
-PostgreSQL and Kafka run on this machine, too. Each run is a process of its own; what its start takes is measured with
-next to nothing to do, and taken off. CPU seconds are those of all its processes, without the servers'.
+PostgreSQL and Kafka run on this machine, too. What a start takes isn't counted: it is measured with next to nothing to
+do, and taken off, or goes before. CPU seconds are those of all processes but the servers'.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from kafka.admin import NewTopic
 
 from benchmarks.generate import Exchange
 from fixtures.writer import PcapWriter
+from sipcdr.app._figures import Figures
 from sipcdr.app._producer import open_producer
 from sipcdr.app._publish import encoded
 from sipcdr.app._write import Outcome, Refusals, write_calls
@@ -35,7 +36,9 @@ from tests.places import fresh
 from tests.servers import connector, kafka, postgres
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from pyspark.sql import DataFrame
 
     from tests.servers import Database
 
@@ -110,9 +113,57 @@ def replay(paths: list[Path], url: str, folder: Path, jobs: int) -> Took:
     return run(sipcdr("replay", *paths, "--to", url, "--quiet", "--jobs", jobs), folder)
 
 
-def batch(paths: list[Path], to: str, folder: Path, cores: int) -> Took:
-    """`sipcdr spark replay`."""
-    return run(sipcdr("spark", "replay", *paths, "--to", to, "--master", f"local[{cores}]", "--quiet"), folder)
+def batches(
+    paths: list[Path], little: list[Path], urls: Iterator[str], folder: Path, cores: int
+) -> tuple[list[Took], list[tuple[str, float]]]:
+    """Into PostgreSQL, and into Parquet; and with one core CPU seconds by step, each with those before it.
+
+    All in one session of Spark's, after the same with next to nothing.
+    """
+    from sipcdr.app.spark import Captures, sessions
+    from sipcdr.app.spark._engine import session
+    from sipcdr.app.spark._fold import gathered
+    from sipcdr.app.spark._replay import into_database, into_parquet
+
+    spark = session("benchmark", f"local[{cores}]", {"spark.local.dir": str(folder)})
+    try:
+        gateway: Any = spark.sparkContext._gateway  # noqa: SLF001
+        spark.dataSource.register(Captures)
+        names = iter(range(100))
+
+        def calls(some: list[Path]) -> DataFrame:
+            return spark.read.format("sipcdr").load([str(path) for path in some])
+
+        def timed(job: Callable[[], object]) -> Took:
+            before = spent(gateway.proc.pid)
+            began = time.monotonic()
+            job()
+            return Took(time.monotonic() - began, spent(gateway.proc.pid) - before)
+
+        def both(some: list[Path]) -> list[Took]:
+            url, to = next(urls), f"{folder}/parquet-{cores}-{next(names)}"
+            Sink.open(url).close()
+            return [
+                timed(lambda: into_database(calls(some), Figures(Tally()), url)),
+                timed(lambda: into_parquet(calls(some), Figures(Tally()), to)),
+            ]
+
+        both(little)
+        took = both(paths)
+        if cores > 1:
+            return took, []
+        steps = (
+            ("reading, scanning, collecting facts", calls(paths)),
+            ("bringing Call-IDs together", gathered(calls(paths))),
+            ("deriving sessions", sessions(calls(paths))),
+        )
+        found = []
+        for name, frame in steps:
+            writer = frame.write.format("noop").mode("overwrite")
+            found.append((name, timed(writer.save).cpu))
+        return took, found
+    finally:
+        spark.stop()
 
 
 def stream(bootstrap: str, topic: str, count: int, url: str, folder: Path, cores: int) -> Took:
@@ -161,40 +212,6 @@ def fill(bootstrap: str, topic: str, paths: list[Path]) -> None:
         producer.flush()
 
 
-def steps(paths: list[Path], url: str, folder: Path) -> list[tuple[str, float]]:
-    """Seconds of one core by what is done, each step with those before it, in one process of Spark's."""
-    from sipcdr.app._write import REPLAY
-    from sipcdr.app.spark import Captures, sessions
-    from sipcdr.app.spark._engine import session
-    from sipcdr.app.spark._fold import gathered
-    from sipcdr.app.spark._rows import RESULT
-    from sipcdr.app.spark._writer import Writer
-
-    spark = session("steps", "local[1]", {"spark.local.dir": str(folder)})
-    try:
-        spark.dataSource.register(Captures)
-        frame = spark.read.format("sipcdr").load([str(path) for path in paths])
-        Sink.open(url).close()
-        found: list[tuple[str, float]] = []
-        for name, some in (
-            ("start of workers", spark.range(1).mapInArrow(_as_it_is, "id long")),
-            ("reading, scanning, collecting facts", frame),
-            ("bringing Call-IDs together", gathered(frame)),
-            ("deriving sessions", sessions(frame)),
-            ("writing instead", gathered(frame).mapInArrow(Writer(url, Rules(), REPLAY), RESULT)),
-        ):
-            began = time.monotonic()
-            some.write.format("noop").mode("overwrite").save()
-            found.append((name, time.monotonic() - began))
-        return found
-    finally:
-        spark.stop()
-
-
-def _as_it_is(batches: Iterator[Any]) -> Iterator[Any]:
-    return batches
-
-
 class _Timed(Sink):
     """A sink that knows how long it held the writers' lock."""
 
@@ -234,11 +251,7 @@ def main() -> None:
 def measure(folder: Path, database: Database, messages: int, page: Path | None, *, stream_too: bool) -> None:
     """Measure all, one after the other."""
     paths, little = captures(folder / "much", messages), captures(folder / "little", LARGEST)
-    numbers = iter(range(100))
-
-    def url() -> str:
-        return fresh(database, f"spark{next(numbers)}").url
-
+    urls = (fresh(database, f"spark{number}").url for number in range(100))
     rows: list[tuple[str, Took]] = []
     print("| | messages/s | CPU µs a message |\n|---|---:|---:|")
 
@@ -247,28 +260,27 @@ def measure(folder: Path, database: Database, messages: int, page: Path | None, 
         print(f"| {name} | {messages / took.seconds:,.0f} | {took.cpu / messages * 1e6:.1f} |", flush=True)
 
     for jobs in CORES:
-        start = replay(little, url(), folder, jobs)
-        told(f"`sipcdr replay --jobs {jobs}` to PostgreSQL", replay(paths, url(), folder, jobs).less(start))
+        start = replay(little, next(urls), folder, jobs)
+        told(f"`sipcdr replay --jobs {jobs}` to PostgreSQL", replay(paths, next(urls), folder, jobs).less(start))
+    steps: list[tuple[str, float]] = []
     for cores in CORES:
-        start = batch(little, url(), folder, cores)
-        told(f"batch, `local[{cores}]`, to PostgreSQL", batch(paths, url(), folder, cores).less(start))
-        told(
-            f"batch, `local[{cores}]`, to Parquet", batch(paths, f"parquet:{folder}/{cores}", folder, cores).less(start)
-        )
+        (database_took, parquet_took), found = batches(paths, little, urls, folder, cores)
+        told(f"batch, `local[{cores}]`, to PostgreSQL", database_took)
+        told(f"batch, `local[{cores}]`, to Parquet", parquet_took)
+        steps += found
     if stream_too:
         with kafka() as broker:
             fill(broker.bootstrap, "much", paths)
             for cores in CORES:
-                took = stream(broker.bootstrap, "much", messages, url(), folder, cores)
+                took = stream(broker.bootstrap, "much", messages, next(urls), folder, cores)
                 told(f"stream, `local[{cores}]`, to PostgreSQL", Took(took.seconds / 0.75, took.cpu / 0.75))
-    parts = steps(paths, url(), folder)
-    print("\n| step, one core | µs a message |\n|---|---:|")
-    start_ = parts[0][1]
-    for at, (name, seconds) in enumerate(parts[1:], 1):
-        before = parts[2 if at == 4 else at - 1][1] if at > 1 else start_
-        print(f"| {name} | {(seconds - before) / messages * 1e6:.1f} |")
-    held = locked(paths, url(), folder) / messages
-    print(f"| of the last, holding the writers' lock | {held * 1e6:.1f} |")
+    print("\n| step of a batch | CPU µs a message |\n|---|---:|")
+    before = 0.0
+    for name, cpu in steps:
+        print(f"| {name} | {(cpu - before) / messages * 1e6:.1f} |")
+        before = cpu
+    held = locked(paths, next(urls), folder) / messages
+    print(f"| writing, holding the writers' lock | {held * 1e6:.1f} |")
     if page is not None:
         core = {
             name.split(",")[0]: took.cpu / messages
@@ -291,19 +303,17 @@ def cluster(core: dict[str, float], held: float) -> str:
         ),
         f"- {held * 1e6:.1f} µs a message in which one writer holds the database's lock, and all others wait",
         "",
-        "N cores carry N times what one does, until the database is the limit: writers take turns, so one PostgreSQL",
-        f"takes {1 / held:,.0f} messages a second, whatever stands before it. The network isn't counted: facts are some",
-        "hundred bytes a message, and cross it once.",
+        "N cores carry N times what one does, until the database is the limit: as writers take turns, one PostgreSQL",
+        f"takes {1 / held:,.0f} messages a second, whatever stands before it. The network isn't counted: facts are a",
+        "few hundred bytes a message, and cross it once.",
         "",
-        "| cores | " + " | ".join(f"{kind}, messages/s" for kind in core) + " | limit |",
+        f"| cores | {' | '.join(f'{kind}, messages/s' for kind in core)} | limit |",
         "|---:|" + "---:|" * len(core) + "---|",
     ]
     for number in CLUSTER:
         rates = [min(number / seconds, 1 / held) for seconds in core.values()]
         limits = {"database" if number / seconds > 1 / held else "cores" for seconds in core.values()}
-        lines.append(
-            f"| {number} | " + " | ".join(f"{rate:,.0f}" for rate in rates) + f" | {', '.join(sorted(limits))} |"
-        )
+        lines.append(f"| {number} | {' | '.join(f'{rate:,.0f}' for rate in rates)} | {', '.join(sorted(limits))} |")
     return "\n".join(lines) + "\n"
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from itertools import groupby
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from sipcdr.builder import Correlator, Rules
-from sipcdr.ingest import Form, HeaderNames, Names, Record, Tally, Values
+from sipcdr.ingest import Form, HeaderNames, Names, Records, Tally, Values
 
 from .._dead_letters import letters_of
 from .._reading import HOLD, MEMORY, Reading
@@ -18,7 +17,7 @@ from ._report import Report
 from ._rows import row_of, rows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     import pyarrow as pa
 
@@ -62,7 +61,7 @@ class Opener(msgspec.Struct, frozen=True):
             messages, poison = values.messages(records, topic, partition)
             reading.messages(messages)
             report.records += len(records)
-            report.first.setdefault((topic, partition), records[0].offset)
+            report.first.setdefault((topic, partition), records.offsets[0])
             report.letters += letters_of(poison, topic, partition)
             correlator.receive(messages, latest)
             deadline = correlator.next_deadline()
@@ -81,13 +80,18 @@ def _parts(calls: list[Call]) -> Iterator[pa.RecordBatch]:
         yield rows_of(calls[at : at + _CALLS])
 
 
-def _runs(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, str, Sequence[Record]]]:
+def _runs(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, str, Records]]:
     """The records of batches, those of a partition together as far as they stand together."""
     for batch in batches:
-        columns = [batch.column(name).to_pylist() for name in ("topic", "partition", "offset", "time", "key", "value")]
-        rows = zip(*columns, _headers(batch.column("headers")), strict=True)
-        for (topic, partition), run in groupby(rows, key=itemgetter(0, 1)):
-            yield topic, str(partition), [Record(offset, at or 0, *rest) for _, _, offset, at, *rest in run]
+        offsets, keys, values = (batch.column(name).to_pylist() for name in ("offset", "key", "value"))
+        times = batch.column("time").fill_null(0).to_pylist()
+        records = Records(offsets, times, keys, values, list(_headers(batch.column("headers"))))
+        at = 0
+        places = zip(batch.column("topic").to_pylist(), batch.column("partition").to_pylist(), strict=True)
+        for (topic, partition), run in groupby(places):
+            end = at + sum(1 for _ in run)
+            yield topic, str(partition), records[at:end]
+            at = end
 
 
 def _headers(column: pa.ListArray) -> Iterator[_Headers]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import re
+import shutil
 import sqlite3
 from contextlib import closing
 from itertools import islice
@@ -53,7 +55,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         yield session
 
 
-def calls(spark: SparkSession, *paths: Path, **options: Any) -> DataFrame:
+def calls(spark: SparkSession, *paths: Path | str, **options: Any) -> DataFrame:
     from sipcdr.app.spark import Captures
 
     spark.dataSource.register(Captures)
@@ -96,7 +98,7 @@ def test_the_database_holds_what_a_replay_writes(spark: SparkSession, tmp_path: 
     expected = replayed(CAPTURES, tmp_path, messages)
     assert len(expected) > 60
     assert written(url, messages) == expected
-    into(tmp_path, frame)
+    into(tmp_path, calls(spark, *CAPTURES[:8]))
     assert written(url, messages) == expected
 
 
@@ -109,6 +111,30 @@ def test_sessions_are_a_data_frame(spark: SparkSession) -> None:
     expected = sorted(map(json.loads, done.out.splitlines()), key=order)
     assert frame.columns == list(expected[0])
     assert records(frame) == expected
+
+
+def test_logs_and_urls_into_parquet(spark: SparkSession, tmp_path: Path) -> None:
+    """A log, a packed capture and a folder, by path and by URL; a second run replaces the first, and nothing else."""
+    from sipcdr.app.spark._replay import into_parquet
+
+    log, folder = FIXTURES / "logs" / "freeswitch.log", tmp_path / "captures"
+    folder.mkdir()
+    for name in ("chat", "busy"):
+        shutil.copy(FIXTURES / f"{name}.pcap", folder)
+    (folder / "demo.pcap.gz").write_bytes(gzip.compress((FIXTURES / "demo.pcap").read_bytes()))
+    zone = ("--timezone", "Europe/Berlin")
+    done = sipcdr("replay", str(log), str(folder), "--to", "none", "--format", "json", "--quiet", *zone)
+    expected = sorted(map(json.loads, done.out.splitlines()), key=order)
+    parquet = tmp_path / "sessions"
+    for paths in ((str(log), str(folder)), (log.as_uri(), folder.as_uri())):
+        figures = Figures(Tally())
+        assert into_parquet(calls(spark, *paths, timezone="Europe/Berlin"), figures, str(parquet)) == 0
+        assert records(spark.read.parquet(str(parquet))) == expected
+        assert figures.tally.problem_count == 0
+        assert figures.tally.messages == sum((*figures.requests.values(), *figures.responses.values())) > 100
+    (parquet / "notes.txt").write_text("mine")
+    assert into_parquet(calls(spark, log), Figures(Tally()), str(parquet)) == 2
+    assert (parquet / "notes.txt").exists()
 
 
 def test_three_batches_each_repeated(spark: SparkSession, tmp_path: Path) -> None:
