@@ -53,23 +53,23 @@ def gathered(calls: DataFrame, partitions: int | None = None) -> DataFrame:
     return calls.repartition(number, "key").sortWithinPartitions("key")
 
 
-def sessions(calls: DataFrame, rules: Rules = _RULES) -> DataFrame:
+def sessions(calls: DataFrame, rules: Rules = _RULES, partitions: int | None = None) -> DataFrame:
     """The sessions of calls that the data source `sipcdr` gives, with the columns of `replay --format json`.
 
     As with `replay --to none`, a session's key is what an empty database would have given it, and replaced dialogs are
-    unknown. rules: see `sipcdr.builder.Rules`.
+    unknown. rules: see `sipcdr.builder.Rules`. partitions: as `gathered` takes them.
     """
 
     def derive(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         waiting: list[Session] = []
-        for call in calls_of(batches, []):
+        for call, _ in calls_of(batches, []):
             waiting += map(session_of, sessions_of(call, rules))
             if len(waiting) >= _BATCH:
                 yield _batch(waiting)
                 waiting = []
         yield _batch(waiting)
 
-    return gathered(calls.where("key IS NOT NULL")).mapInArrow(derive, SESSIONS)
+    return gathered(calls.where("key IS NOT NULL"), partitions).mapInArrow(derive, SESSIONS)
 
 
 def _batch(some: list[Session]) -> pa.RecordBatch:

@@ -21,7 +21,7 @@ from .._status import ALL_READ, INTERRUPTED, NOT_ALL_READ, REFUSED, USAGE, say
 from .._write import REPLAY
 from ._engine import is_local, is_one_machines, session
 from ._fold import gathered, sessions
-from ._paths import found
+from ._paths import Found, found
 from ._report import decoded, keep_refused
 from ._rows import RESULT
 from ._source import Captures
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 PARQUET: Final = "parquet:"
+_PARTITION: Final = 512 << 20
+"""Bytes of input for which there is a partition of calls."""
 _ONE_MACHINE: Final = f"SQLite is a file of one machine; name a database server, or {PARQUET}DIR"
 _GOES_ON: Final = "what is committed stays; the same command again adds the rest and doubles nothing"
 
@@ -68,12 +70,12 @@ def run_replay(
     except SinkError as error:
         say(f"{without_secrets(to)}: {error}")
         return REFUSED
-    status = _replay([file.name for file in files], figures, to, master, conf, options) if files else ALL_READ
+    status = _replay(files, figures, to, master, conf, options) if files else ALL_READ
     return concluded(figures, status, quiet=quiet)
 
 
 def _replay(
-    files: Sequence[str],
+    files: Sequence[Found],
     figures: Figures,
     to: str,
     master: str | None,
@@ -86,10 +88,11 @@ def _replay(
             say(f"{to}: {_ONE_MACHINE}")
             return USAGE
         spark.dataSource.register(Captures)
-        calls = spark.read.format("sipcdr").options(**options).load(list(files))
+        calls = spark.read.format("sipcdr").options(**options).load([file.name for file in files])
+        partitions = max(sum(file.size for file in files) // _PARTITION, spark.sparkContext.defaultParallelism)
         if to.startswith(PARQUET):
-            return into_parquet(calls, figures, to.removeprefix(PARQUET))
-        return into_database(calls, figures, to)
+            return into_parquet(calls, figures, to.removeprefix(PARQUET), partitions)
+        return into_database(calls, figures, to, partitions)
     except KeyboardInterrupt:
         say(f"interrupted; {_GOES_ON}")
         return INTERRUPTED
@@ -100,10 +103,10 @@ def _replay(
         spark.stop()
 
 
-def into_database(calls: DataFrame, figures: Figures, url: str) -> int:
+def into_database(calls: DataFrame, figures: Figures, url: str, partitions: int | None = None) -> int:
     """Write calls; returns the exit status."""
     writer = Writer(url, Rules(), REPLAY)
-    reports = [decoded(row.report) for row in gathered(calls).mapInArrow(writer, RESULT).collect()]
+    reports = [decoded(row.report) for row in gathered(calls, partitions).mapInArrow(writer, RESULT).collect()]
     for report in reports:
         report.into(figures)
         keep_refused(report, Path(REFUSED_CALLS))
@@ -113,7 +116,7 @@ def into_database(calls: DataFrame, figures: Figures, url: str) -> int:
     return REFUSED if failures else ALL_READ
 
 
-def into_parquet(calls: DataFrame, figures: Figures, folder: str) -> int:
+def into_parquet(calls: DataFrame, figures: Figures, folder: str, partitions: int | None = None) -> int:
     """Write the sessions to Parquet files, in the place of those that an earlier run left; returns the exit status."""
     others = _others(calls.sparkSession, folder)
     if others:
@@ -122,7 +125,7 @@ def into_parquet(calls: DataFrame, figures: Figures, folder: str) -> int:
     # Read once, for the sessions and for the figures.
     kept = calls.persist(StorageLevel.DISK_ONLY)
     try:
-        sessions(kept).write.mode("overwrite").parquet(folder)
+        sessions(kept, partitions=partitions).write.mode("overwrite").parquet(folder)
         for row in kept.where("report IS NOT NULL").select("report").collect():
             decoded(row.report).into(figures)
     finally:

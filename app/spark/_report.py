@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from .._figures import Figures
     from .._reading import Reading
     from .._write import Outcome
+
+_SAMPLE: Final = 20
+"""Problems that are told of a part, as there may be a great many parts."""
 
 
 class Report(msgspec.Struct):
@@ -70,9 +73,9 @@ class Report(msgspec.Struct):
         self.packets, self.read_bytes, self.messages = tally.packets, tally.bytes, tally.messages
         self.logs = [named(each) for each in tally.logs]
         self.counts = dict(tally.counts)
-        self.problems = [msgspec.structs.replace(each, source=named(each.source)) for each in tally.problems]
+        self.problems = [msgspec.structs.replace(each, source=named(each.source)) for each in tally.problems[:_SAMPLE]]
         self.problem_count = tally.problem_count
-        self.refused = [msgspec.structs.replace(each, source=named(each.source)) for each in tally.refused]
+        self.refused = [msgspec.structs.replace(each, source=named(each.source)) for each in tally.refused[:_SAMPLE]]
 
     def count(self, reading: Reading) -> None:
         """Take how many messages there were of each method, and what was odd of calls."""

@@ -50,8 +50,11 @@ def result_of(reports: Iterable[bytes]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([pa.array(reports, pa.binary())], schema=_RESULT)
 
 
-def calls_of(batches: Iterable[pa.RecordBatch], reports: list[bytes]) -> Iterator[Call]:
-    """The calls of rows that stand together by key, each once, joined; what else there is goes to `reports`."""
+def calls_of(batches: Iterable[pa.RecordBatch], reports: list[bytes]) -> Iterator[tuple[Call, int]]:
+    """The calls of rows that stand together by key, each once, joined, and how many bytes they were packed.
+
+    Reports among the rows go to `reports`.
+    """
 
     def rows() -> Iterator[tuple[bytes, bytes]]:
         for batch in batches:
@@ -60,4 +63,5 @@ def calls_of(batches: Iterable[pa.RecordBatch], reports: list[bytes]) -> Iterato
             yield from ((key, call) for key, call in zip(keys, calls, strict=True) if key is not None)
 
     for _, parts in groupby(rows(), key=itemgetter(0)):
-        yield reduce(Call.join, (Call.from_bytes(packed) for _, packed in parts))
+        packed = [part for _, part in parts]
+        yield reduce(Call.join, map(Call.from_bytes, packed)), sum(map(len, packed))

@@ -128,6 +128,11 @@ class Run:
                     self._streams.append(stream)
             upkeep.start()
             return self._watch()
+        except Py4JError:
+            if not self._stop.is_set():
+                raise
+            # The JVM had the signal, too.
+            return ALL_READ
         except AnalysisException as error:
             if "kafka" in str(error).lower():
                 raise SparkUnavailable(

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 
-from sipcdr.ingest import Inputs, Tally, log_options
+from sipcdr.ingest import Inputs, Problem, Tally, log_options
 
 from .._reading import HOLD, Reading, due_calls
 from .._select import Selection
@@ -125,15 +125,14 @@ def _range(file: Found, part: Range) -> Iterator[pa.RecordBatch]:
             out.writelines(pieces(content, some))
         own = _Own(Inputs([str(copy)], tally=reading.tally), some.before)
         yield from _calls(own, reading)
-        report.take(reading.tally, str(copy), file.name)
-    report.packets -= some.before
-    report.messages -= own.others
-    # Frames are counted from the part's beginning: what helps is the byte.
-    noted = [each for each in report.problems if not 0 < each.frame <= some.before]
-    report.problem_count -= len(report.problems) - len(noted)
-    report.problems = [
-        type(each)(each.source, 0, place(some, each.offset if each.offset > 0 else 0), each.reason) for each in noted
-    ]
+        tally = reading.tally
+        tally.packets -= some.before
+        tally.messages -= own.others
+        noted = [each for each in tally.problems if not 0 < each.frame <= some.before]
+        tally.problem_count -= len(tally.problems) - len(noted)
+        # Frames are counted from the part's beginning: what helps is the byte.
+        tally.problems = [Problem(each.source, 0, place(some, each.offset), each.reason) for each in noted]
+        report.take(tally, str(copy), file.name)
     yield _told(report, reading)
 
 

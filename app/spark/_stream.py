@@ -105,7 +105,7 @@ class Stream:
         self._since = 0.0
         self._stopping = threading.Event()
         self._strict = True
-        self._passed = False
+        self._passed: int | None = None
         self._wait = 0.5
         self._again_at = 0.0
         self._error = ""
@@ -121,9 +121,12 @@ class Stream:
                 self._begin()
             return
         if query.isActive:
-            self._tell(query)
-            if self._passed and not self._strict:
-                # The gap is behind.
+            progress: Any = query.lastProgress
+            if progress is None:
+                return
+            self._tell(progress)
+            if not self._strict and self._passed is not None and progress["batchId"] >= self._passed:
+                # The gap is behind, and the checkpoint knows it.
                 with self._busy:
                     query.stop()
                 self._strict = True
@@ -169,7 +172,7 @@ class Stream:
             options["startingTimestamp"] = str(source.start // 1000)
             options["startingOffsetsByTimestampStrategy"] = "latest"
         records = self._spark.readStream.format("kafka").options(**options).load().selectExpr(*COLUMNS)
-        self._passed = False
+        self._passed = None
         self._query = (
             records.writeStream.queryName(self.name)
             .foreachBatch(self._batch)
@@ -241,7 +244,7 @@ class Stream:
             self._letters.write(letters)
             self._letters.flush()
         self._count(reports, time.monotonic() - began)
-        self._passed = True
+        self._passed = number
         self._wait = 0.5
 
     def _count(self, reports: list[Report], seconds: float) -> None:
@@ -295,11 +298,8 @@ class Stream:
         lines = self._spark.read.text(f"{self._checkpoint}/offsets/{number}", wholetext=True).collect()
         return _offsets(lines[0].value.splitlines()[-1])
 
-    def _tell(self, query: StreamingQuery) -> None:
+    def _tell(self, progress: Any) -> None:
         """The lag, as Spark had it at the end of its last batch."""
-        progress: Any = query.lastProgress
-        if progress is None:
-            return
         for source in progress["sources"]:
             ends, latest = (_offsets(source[name]) for name in ("endOffset", "latestOffset"))
             for (topic, partition), offset in latest.items():

@@ -66,12 +66,12 @@ class Writer(msgspec.Struct, frozen=True):
         report.refusals = kept.lines
         yield result_of([*reports, bytes(report)])
 
-    def _parts(self, calls: Iterable[Call]) -> Iterator[list[Call]]:
+    def _parts(self, calls: Iterable[tuple[Call, int]]) -> Iterator[list[Call]]:
         part: list[Call] = []
         size = 0
-        for call in calls:
+        for call, packed in calls:
             part.append(call)
-            size += len(bytes(call))
+            size += packed
             if not self.whole and (len(part) >= BATCH_CALLS or size >= BATCH_BYTES):
                 yield part
                 part, size = [], 0
