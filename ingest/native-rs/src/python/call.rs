@@ -12,6 +12,7 @@ use pyo3::{import_exception, intern};
 use crate::call::Call as Inner;
 use crate::message::{HEADERS, METHODS, Message, Method, Position, Value};
 use crate::msgpack::Damaged;
+use crate::text::lower;
 
 import_exception!(sipcdr.builder._errors, CallDamaged);
 
@@ -22,7 +23,37 @@ impl From<Damaged> for PyErr {
 }
 
 thread_local! {
-    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static ROOM: RefCell<Room> = const { RefCell::new(Room { details: Vec::new(), rules: None, header: Vec::new() }) };
+}
+
+/// What is used again for the next message: room for a fact's details, and the header that the rules name.
+struct Room {
+    details: Vec<u8>,
+    rules: Option<Py<PyAny>>,
+    header: Vec<u8>,
+}
+
+/// Have the rules at hand. They are immutable: the same object says the same.
+fn prepare(rules: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    let known = ROOM.with_borrow(|room| match (&room.rules, rules) {
+        (Some(known), Some(rules)) => known.is(rules),
+        (known, rules) => known.is_none() && rules.is_none(),
+    });
+    if known {
+        return Ok(());
+    }
+    let mut header = Vec::new();
+    if let Some(rules) = rules {
+        let name = rules.getattr(intern!(rules.py(), "correlation_header"))?;
+        header = lower(&name.cast::<PyString>()?.to_cow()?).into_owned().into_bytes();
+    }
+    let rules = rules.map(|rules| rules.clone().unbind());
+    // What was there is let go when nothing is borrowed: its end may come back here.
+    let _before = ROOM.with_borrow_mut(|room| {
+        room.header = header;
+        std::mem::replace(&mut room.rules, rules)
+    });
+    Ok(())
 }
 
 #[pyclass(module = "sipcdr.builder._native")]
@@ -59,20 +90,17 @@ impl Call {
 
     #[pyo3(signature = (message, rules=None))]
     fn add(&mut self, message: &Bound<'_, PyAny>, rules: Option<&Bound<'_, PyAny>>) -> PyResult<usize> {
-        let header = match rules {
-            Some(rules) => Some(rules.getattr(intern!(rules.py(), "correlation_header"))?.cast_into::<PyString>()?),
-            None => None,
+        prepare(rules)?;
+        let read;
+        let message = match message.cast::<super::message::Message>() {
+            Ok(message) => &message.get().0,
+            Err(_) => {
+                read = plain(message)?;
+                let Some(message) = &read else { return Ok(0) };
+                message
+            }
         };
-        let header = match &header {
-            Some(header) => header.to_cow()?.to_lowercase(),
-            None => String::new(),
-        };
-        if let Ok(message) = message.cast::<super::message::Message>() {
-            let message = &message.get().0;
-            return SCRATCH.with_borrow_mut(|scratch| Ok(self.facts.add(message, header.as_bytes(), scratch)?));
-        }
-        let Some(message) = plain(message)? else { return Ok(0) };
-        SCRATCH.with_borrow_mut(|scratch| Ok(self.facts.add(&message, header.as_bytes(), scratch)?))
+        ROOM.with_borrow_mut(|room| Ok(self.facts.add(message, &room.header, &mut room.details)?))
     }
 
     fn join(&self, py: Python<'_>, other: &Self) -> PyResult<Self> {
