@@ -70,7 +70,7 @@ impl Pcapng {
                 let end = self.at + length;
                 let start = self.at + 28;
                 let stop = start + order.u32(head, 20) as usize;
-                if length % 4 == 0
+                if length.is_multiple_of(4)
                     && length <= self.limits.block
                     && stop + 4 <= end
                     && data.get(end - 4..end) == Some(&head[4..8])
@@ -126,7 +126,7 @@ impl Pcapng {
                 }
                 let length = self.order.u32(data, self.at + 4) as usize;
                 let end = self.at + length;
-                if damage.is_empty() && (length < 12 || length % 4 != 0 || length > self.limits.block) {
+                if damage.is_empty() && (length < 12 || !length.is_multiple_of(4) || length > self.limits.block) {
                     damage = format!("a block of {length} bytes");
                 }
                 if damage.is_empty() && end <= data.len() {
@@ -281,7 +281,7 @@ impl Pcapng {
                 self.order
             };
             let length = order.u32(data, at + 4) as usize;
-            let fits = (12..=longest).contains(&length) && length % 4 == 0 && at + length <= size;
+            let fits = (12..=longest).contains(&length) && length.is_multiple_of(4) && at + length <= size;
             if fits && data[at + length - 4..at + length] == data[at + 4..at + 8] {
                 return Sought::Found(self.at + at);
             }

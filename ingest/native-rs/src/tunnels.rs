@@ -212,7 +212,7 @@ fn fits(inner: &Packet<'_>, protocol: u8) -> bool {
             let header = usize::from(inner.byte(at + 12) >> 4) * 4;
             size >= 20 && (20..=size).contains(&header) && inner.byte(at + 12) & 14 == 0
         }
-        132 => size >= 16 && size % 4 == 0,
+        132 => size >= 16 && size.is_multiple_of(4),
         _ => false,
     }
 }
