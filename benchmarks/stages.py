@@ -53,12 +53,19 @@ def stages(capture: Path, folder: Path) -> tuple[dict[str, float], int, int]:
     calls = timed("take the calls out", correlator.finish)
     packed = timed("pack facts", lambda: [bytes(call) for call in calls])
     timed("hash Call-IDs", lambda: [call_key(call.call_id) for call in calls])
-    timed("derive rows", lambda: [sessions(call, rules, Counter()) for call in calls])
+    counts: Counter[str] = Counter()
+    timed("derive rows", lambda: _in_batches(calls, lambda call: sessions(call, rules, counts)))
     compress = zstandard.ZstdCompressor(level=1, write_checksum=True).compress
-    timed("compress facts", lambda: [compress(data) for data in packed])
+    timed("compress facts", lambda: _in_batches(packed, compress))
     with closing(Sink.open(f"sqlite:///{folder / 'stages.db'}")) as sink:
         timed("write_calls", lambda: _write(sink, calls, rules, folder))
     return took, len(calls), sum(map(len, batches))
+
+
+def _in_batches(items: list[T], work: Callable[[T], object]) -> None:
+    """Keep what is made until its batch is done, as a replay does."""
+    for at in range(0, len(items), BATCH_CALLS):
+        [work(item) for item in items[at : at + BATCH_CALLS]]
 
 
 def _write(sink: Sink, calls: list[Call], rules: Rules, folder: Path) -> None:
