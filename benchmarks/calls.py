@@ -15,12 +15,19 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from time import process_time
 
+import zstandard
+
 from benchmarks.generate import generate
+from sipcdr.app._collector import collect_seldom
+from sipcdr.app._reading import BATCH_CALLS
+from sipcdr.app._write import Outcome, Refusals, write_calls
 from sipcdr.builder import Correlator, Position, Rules, SessionDetails, sessions
 from sipcdr.ingest import Inputs, Limits, Tally, scan
+from sipcdr.sinks import Sink
 
 _INVITE = (
     "INVITE sip:u{number}@host.example SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{number}\r\n"
@@ -37,8 +44,7 @@ def message(capture: str) -> list[float]:
     correlator = Correlator(rules, hold=24 * _HOUR, memory=64 << 20)
     number = 0
     rows: list[SessionDetails] = []
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    collect_seldom()
     read = collected = found = derived = 0.0
     start = process_time()
     for batch in Inputs([capture], tally=Tally()):
@@ -56,6 +62,34 @@ def message(capture: str) -> list[float]:
         rows += sessions(call, rules)
     derived += process_time() - start
     return [seconds / number * 1_000_000 for seconds in (read, collected, found, derived)]
+
+
+def written(capture: str) -> list[float]:
+    """Microseconds of CPU a message: to pack facts, to compress them, and for all of `write_calls` into SQLite."""
+    rules = Rules()
+    correlator = Correlator(rules, hold=24 * _HOUR, memory=1 << 40)
+    number = 0
+    for batch in Inputs([capture], tally=Tally()):
+        number += len(batch)
+        correlator.receive(batch)
+    calls = correlator.finish()
+    collect_seldom()
+    compress = zstandard.ZstdCompressor(level=1, write_checksum=True).compress
+    outcome = Outcome()
+    packed = compressed = took = 0.0
+    with tempfile.TemporaryDirectory() as folder, closing(Sink.open(f"sqlite:///{folder}/calls.db")) as sink:
+        refusals = Refusals(Path(folder, "refused.jsonl"))
+        for at in range(0, len(calls), BATCH_CALLS):
+            batch_of_calls = calls[at : at + BATCH_CALLS]
+            start = process_time()
+            facts = [bytes(call) for call in batch_of_calls]
+            packed += (now := process_time()) - start
+            for data in facts:
+                compress(data)
+            compressed += (then := process_time()) - now
+            write_calls(sink, batch_of_calls, rules, outcome=outcome, refusals=refusals)
+            took += process_time() - then
+    return [seconds / number * 1_000_000 for seconds in (packed, compressed, took)]
 
 
 def invite(capture: str) -> list[float]:
@@ -88,12 +122,15 @@ def _resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-MEASURES = {"message": message, "invite": invite, "call": call}
+MEASURES = {"message": message, "written": written, "invite": invite, "call": call}
 LINES = (
     "microseconds of CPU a message: reading and scanning",
     "collecting into calls (`receive`)",
     "finding what is due (`advance`)",
     "deriving rows (`sessions`)",
+    "packing facts",
+    "compressing them",
+    "writing into SQLite (`write_calls`, these three in it)",
     "bytes of an open call that is an INVITE alone",
     "and what the correlator takes it for",
     "bytes of an open call that is whole",
