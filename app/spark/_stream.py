@@ -311,8 +311,8 @@ class Stream:
 
 
 def _offsets(told: Any) -> dict[tuple[str, str], int]:
-    """Offsets by topic and partition."""
-    known = json.loads(told) if isinstance(told, str) else told or {}
+    """Offsets by topic and partition; none where nothing is known yet, which is told as `null`."""
+    known = (json.loads(told) if isinstance(told, str) else told) or {}
     return {(topic, number): offset for topic, parts in known.items() for number, offset in parts.items()}
 
 

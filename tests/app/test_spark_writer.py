@@ -147,3 +147,13 @@ def test_the_end_does_not_wait_for_the_database(tmp_path: Path) -> None:
     with pytest.raises(Abandoned):
         one._batch(frame, 0)
     timer.join()
+
+
+@pytest.mark.parametrize("told", [None, "null", "{}", {}])
+def test_the_lag_before_anything_is_read(told: object, tmp_path: Path) -> None:
+    """Spark tells of an idle query that it has no offsets."""
+    metrics = Metrics()
+    one = stream(tmp_path, metrics)
+    one._tell({"sources": [{"endOffset": told, "latestOffset": told}]})
+    one._tell({"sources": [{"endOffset": told, "latestOffset": '{"sip": {"0": 7, "1": 0}}'}]})
+    assert metrics.registry.get_sample_value("sipcdr_lag", {"topic": "sip", "partition": "0"}) == 7
