@@ -53,8 +53,9 @@ class Inputs:
     them.
 
     reader: `native` is the own reader in the kernel, `python` the one that defines it, `pyshark` Wireshark's. `auto`
-    takes the kernel's where it is, but Wireshark's for all files where `shark` says anything, else for those of a
-    format or, in their first frame, of a link type that only Wireshark knows.
+    takes the kernel's where it is (Python's where a name isn't UTF-8, which the kernel would not give back as it is),
+    but Wireshark's for all files where `shark` says anything, else for those of a format or, in their first frame, of a
+    link type that only Wireshark knows.
     esp_null: look into ESP for packets without a cipher.
     follow: read on as files grow, until each is gone or `stop` is called, with empty batches while nothing comes. They
     are then read by the own reader, side by side without regard to time, and not if they are packed.
@@ -95,9 +96,9 @@ class Inputs:
         self._open: list[_Capture] = []
         self._idle: list[Dissector | NativeDissector] = []
         self._dissectors: list[Dissector] = []
-        use_kernel = reader == "native" or (reader == "auto" and native is not None)
-        self._native = NativePeers(limits) if use_kernel else None
         self.files = _expand(paths, tally)
+        use_kernel = reader == "native" or (reader == "auto" and native is not None and all(map(_is_utf_8, self.files)))
+        self._native = NativePeers(limits) if use_kernel else None
         self.total_bytes = _total(self.files)
 
     @property
@@ -414,6 +415,15 @@ class _Capture:
 
 def _reason(error: Exception) -> str:
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+
+
+def _is_utf_8(name: str) -> bool:
+    """Whether a path's bytes are, as a text of the kernel must be."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _expand(paths: Sequence[str], tally: Tally) -> list[str]:

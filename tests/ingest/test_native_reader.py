@@ -135,6 +135,18 @@ def test_damage_in_a_large_file(make_capture: object, times: int, tmp_path: Path
     assert tally.problem_count >= times
 
 
+@pytest.mark.parametrize("fixture", ["answered.pcap", "logs/kamailio-siptrace.txt"])
+def test_name_of_any_bytes(fixture: str, tmp_path: Path) -> None:
+    """A file whose name isn't UTF-8 is read as well."""
+    content = (Path(make.__file__).parent / fixture).read_bytes()
+    found = []
+    for name in ("plain", os.fsdecode(b"caf\xe9")):
+        (tmp_path / name).write_bytes(content)
+        found.append(_messages([tmp_path / name], Limits(), "auto"))
+    assert [one.raw for one in found[0][0]] == [one.raw for one in found[1][0]] != []
+    assert found[1][1].problems == []
+
+
 def test_fault(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A fault of the kernel, here a buffer larger than any memory, is a problem of its frame, and reading goes on."""
     chunk = struct.pack(">HHH", 0, 0x10, 10) + b"defl"

@@ -183,6 +183,6 @@ impl Message {
 
 /// A text as the kernel shares it.
 pub fn shared(text: &Bound<'_, PyString>) -> PyResult<Arc<str>> {
-    let text = text.to_cow()?;
+    let text = text.to_string_lossy(); // a path may be of any bytes
     Ok(if text.is_empty() { Arc::default() } else { Arc::from(&*text) })
 }

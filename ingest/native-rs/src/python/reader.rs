@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyList, PyString};
 
-use super::message::Message;
+use super::message::{Message, shared};
 use super::scan::limits_of;
 use super::tally::hand_over;
 use crate::dissect;
@@ -81,8 +81,15 @@ impl Dissector {
 #[pymethods]
 impl Dissector {
     /// Begin with a capture, by its first bytes, of which there are 28 unless it ends before.
-    fn begin(&mut self, source: &str, head: &[u8], ended: bool, damage: String, grows: bool) -> PyResult<()> {
-        let name: Arc<str> = Arc::from(source);
+    fn begin(
+        &mut self,
+        source: &Bound<'_, PyString>,
+        head: &[u8],
+        ended: bool,
+        damage: String,
+        grows: bool,
+    ) -> PyResult<()> {
+        let name = shared(source)?;
         self.frames = None;
         self.frames = Some(Frames::open(head, &name, &self.limits).map_err(PyValueError::new_err)?);
         self.window = Window { data: head.to_vec(), base: 0, ended, damage, grows };
