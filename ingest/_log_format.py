@@ -263,6 +263,7 @@ class Block:
         limit = at + longest
         boundary, begins, foreign = self._boundary.match, self._begins, self._foreign
         strip = None if prefix is None else prefix.match
+        same = b""
         while True:
             end = data.find(b"\n", at, limit)
             if end < 0:
@@ -274,11 +275,16 @@ class Block:
                 return b"".join(lines), end, False
             start = at
             if strip is not None:
-                found = strip(data, at, end + 1)
-                if found is not None:
-                    start = found.end()
+                # Most lines have the same as the line before.
+                if same and data.startswith(same, at):
+                    start = at + len(same)
+                else:
+                    found = strip(data, at, end + 1)
+                    if found is not None:
+                        start = found.end()
+                        same = data[at:start] if data[start - 1] == 0x20 else b""
             line = data[start : end + 1]
-            if lines and line[:1] and line[0] in begins and boundary(line):
+            if lines and line and line[0] in begins and boundary(line):
                 text = b"".join(lines)
                 return text, at, body is None or wire >= body
             at = end + 1
@@ -287,7 +293,7 @@ class Block:
             lines.append(line)
             length += len(line)
             if in_head:
-                if line in (b"\n", b"\r\n") and len(lines) > 1:
+                if len(line) <= 2 and line in (b"\n", b"\r\n") and len(lines) > 1:
                     in_head = False
                     head = b"".join(lines)
                     body = content_length(head, 0, len(head))
