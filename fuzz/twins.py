@@ -90,14 +90,14 @@ def same(what: str, ours: object, theirs: object) -> None:
         raise AssertionError(f"{what}: native {ours!r}, Python {theirs!r}")
 
 
-# Captures are read by both where the kernel is loaded.
-_READ: Final = ("captures", "frames", "segments")
+# Captures are read, and rows derived, by both where the kernel is loaded.
+_BOTH: Final = ("captures", "frames", "segments", "packed")
 
 TWINS: Final[dict[str, Callable[[bytes], None]]] = {
     "messages": messages,
     "ends": ends,
     "traffic": traffic,
-    **{name: TARGETS[name] for name in _READ},
+    **{name: TARGETS[name] for name in _BOTH},
 }
 _SEEDS: Final = {"ends": "messages"}
 """What cases are made from, where that has another name."""
