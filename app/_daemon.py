@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _DEAD_SECONDS: Final = 60.0
 """A source that hasn't gone round for so long is dead; all that it waits for is bounded by less."""
 _STUCK_SECONDS: Final = 30.0
-_END_SECONDS: Final = 9.5
+_END_SECONDS: Final = 8.5
 _TICK: Final = 1.0
 
 _log = logging.getLogger(__name__)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ._unwritten import Batch, Part
 
 DAY: Final = 86_400_000_000
-FLUSH_SECONDS: Final = 8.0
+FLUSH_SECONDS: Final = 7.0
 """How long writing what is left may take when a source is given up."""
 FLUSH_CALLS: Final = 500
 """Calls of a batch then: what is written of them when the time is over counts."""

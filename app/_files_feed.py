@@ -196,13 +196,16 @@ class FilesFeed:
 
     def _begin(self, files: list[tuple[Path, stat_result]]) -> bool:
         """Step 1: open the next file, if it is time for it."""
-        busy = [strand.files[-1] for strand in self._strands if not strand.idle]
-        own = {(file.status.st_dev, file.status.st_ino) for file in busy}
-        older: list[float] = []
+        busy = [strand.files[-1].followed.source.status() for strand in self._strands if not strand.idle]
+        own = {(status.st_dev, status.st_ino): status.st_mtime for status in busy}
+        # Of those that are being read: when the older ones were written, also where they were deleted since.
+        there = {(status.st_dev, status.st_ino) for _, status in files}
+        older = [written for inode, written in own.items() if inode not in there]
         for path, status in files:
-            if (status.st_dev, status.st_ino) in own:
-                older.append(status.st_mtime)
-            if self._over.get(path) == _signature(status) or (status.st_dev, status.st_ino) in own:
+            inode = (status.st_dev, status.st_ino)
+            if inode in own:
+                older.append(own[inode])
+            if inode in own or self._over.get(path) == _signature(status):
                 continue
             beside = self._came[path] + _BESIDE_SECONDS
             if len(busy) >= _STRANDS or any(written < beside for written in older):
@@ -235,8 +238,7 @@ class FilesFeed:
         identity = _digest(head.data) if known else f"{status.st_dev}:{status.st_ino}"
         part = Part(self._source, identity)
         if part in self.feed.unwritten:
-            # The same by another name: a copy of what is being read, or what has to be written first.
-            return None if part in {strand.files[-1].part for strand in self._strands if not strand.idle} else False
+            return None  # the same by another name, which is looked at again once all of this one is written
         epoch, position = None, 0
         if known:
             self._present.add(identity)

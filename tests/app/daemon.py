@@ -44,7 +44,8 @@ QUICK = {
     },
 }  # fmt: skip
 """So that a dead worker's partitions are given to others soon."""
-PATIENCE = 90.0
+SOAK = bool(os.environ.get("SIPCDR_SOAK"))
+PATIENCE = 900.0 if SOAK else 90.0
 
 
 class Daemon:
@@ -223,6 +224,3 @@ def wait_for(
             told = "\n\n".join(daemon.tail() + daemon.get("/metrics")[1] for daemon in daemons)
             raise AssertionError(f"{what} never came, but {last!r}\n{told}")
         time.sleep(0.25)
-
-
-SOAK = bool(os.environ.get("SIPCDR_SOAK"))
