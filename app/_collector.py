@@ -11,4 +11,4 @@ def collect_seldom() -> None:
     Calls wait in memory by the ten thousand, none of them in a cycle: looking through them is a tenth of the time.
     """
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(100_000, 20, 20)

@@ -13,12 +13,12 @@ import argparse
 import json
 import os
 import platform
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -80,8 +80,8 @@ def _programs() -> dict[str, Program]:
     }
 
 
-def measure(program: Program, capture: Path, *, limit: float) -> Measured:
-    """Run a program in a folder of its own to its end, or for `limit` seconds, with its output thrown away."""
+def measure(program: Program, capture: Path, *, limit: int) -> Measured:
+    """Run a program in a folder of its own to its end, or for `limit` CPU seconds, with its output thrown away."""
     command = [word.replace("{}", str(capture)) for word in program.command]
     with tempfile.TemporaryDirectory(dir=capture.parent) as folder, Path(os.devnull).open("r+b") as nowhere:
         process = subprocess.Popen(
@@ -92,10 +92,8 @@ def measure(program: Program, capture: Path, *, limit: float) -> Measured:
             cwd=folder,
             env=os.environ | program.environment,
         )
-        stop = threading.Timer(limit, os.kill, (process.pid, signal.SIGKILL))
-        stop.start()
+        resource.prlimit(process.pid, resource.RLIMIT_CPU, (limit, limit))
         _, status, usage = os.wait4(process.pid, 0)
-        stop.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
     return Measured(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, process.returncode)
 
@@ -119,7 +117,7 @@ class Run(NamedTuple):
     folder: Path
     megabytes: int
     only: list[str]
-    limit: float
+    limit: int
 
     def captures(self) -> Iterator[str]:
         """A table a capture: each program in turn."""
@@ -148,7 +146,7 @@ class Run(NamedTuple):
                 yield f"| {title} | not installed | | | | |"
         ours = took.get("sipcdr to SQLite")
         for title, (seconds, memory, status) in took.items():
-            if status == -signal.SIGKILL:
+            if status in (-signal.SIGKILL, -signal.SIGXCPU):
                 yield f"| {title} | not done after {seconds:.0f} | | | {memory:.0f} | |"
             elif status:
                 yield f"| {title} | can't read it (exit {status}) | | | | |"
@@ -210,7 +208,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="where the captures are made and kept")
     parser.add_argument("--only", default="", help="words of the programs to run, separated by commas")
     parser.add_argument("--parts", default=",".join(PARTS), help=f"tables to make, of {', '.join(PARTS)}")
-    parser.add_argument("--limit", type=float, default=120, help="seconds after which a program is stopped")
+    parser.add_argument("--limit", type=int, default=120, help="CPU seconds after which a program is stopped")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = (given.folder or Path(temporary)).absolute()
