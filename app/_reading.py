@@ -28,7 +28,7 @@ HOLD_ALONE: Final = 24 * HOLD
 """The same without a database, where a call that has left memory can't be joined with what comes later."""
 MEMORY: Final = 64 * 1024 * 1024
 """Bytes of facts in memory."""
-BATCH_CALLS: Final = 4000
+BATCH_CALLS: Final = 1000
 """Calls of a transaction."""
 BATCH_BYTES: Final = 16 * 1024 * 1024
 """Bytes of facts of a transaction."""

@@ -177,6 +177,27 @@ def test_versions_never_come_twice(sink: Sink, place: Place) -> None:
         }
 
 
+def test_alone_until_another_writes(sink: Sink, place: Place) -> None:
+    """A transaction knows that calls are as the sink's last read found them only where nobody has written since."""
+
+    def alone() -> bool:
+        with sink.begin() as transaction:
+            return transaction.alone
+
+    assert not alone()  # nothing was read
+    sink.read([])
+    assert alone()
+    assert not alone()  # the one before wrote since
+    sink.read([])
+    with pytest.raises(SinkConflict):
+        write(sink, change((details(1), SessionKey(0, 1)), version=1))
+    assert alone()  # what was rolled back wrote nothing
+    sink.read([])
+    with place.open() as other:
+        write(other, change(details(1)))
+    assert not alone()
+
+
 REFERRING = details(7, invite_time=at("23 12:00:00"), reference=Reference(b"c1@corp.example", (b"a", b"b")))
 CANDIDATES: dict[str, tuple[list[SessionDetails], int | None]] = {
     "no such call": ([], None),
@@ -315,6 +336,19 @@ def test_a_new_epoch_empties_the_caches(sink: Sink, place: Place) -> None:
     write(sink, change(details(3)))
     found = place.query("SELECT UserUri FROM Users JOIN SessionDetails ON User1Id = UserId ORDER BY InviteTime")
     assert found == [("was ann",), ("was ann",), ("ann@corp.example",)]
+
+
+def test_caches_forget_what_is_not_used(sink: Sink, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache holds so many of the latest texts; one that it has forgotten is the same row still."""
+    monkeypatch.setattr("sipcdr.sinks._lookups._MOST", 2)
+    for call, server in enumerate((1, 2, 3, 4, 5, 1)):
+        write(sink, change(details(call, server=f"fe{server}")))
+    assert len(place.query("SELECT ServerFQDN FROM Servers")) == 5
+    found = place.query(
+        "SELECT ServerFQDN FROM Servers JOIN SessionDetails ON Servers.ServerId = SessionDetails.ServerId"
+        " ORDER BY InviteTime"
+    )
+    assert [name for (name,) in found] == ["fe1", "fe2", "fe3", "fe4", "fe5", "fe1"]
 
 
 def test_positions(sink: Sink, place: Place) -> None:
