@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Final
 from fixtures.writer import pcap
 from fuzz.targets import LIMITS, TARGETS
 from sipcdr.builder import Position, native
+from sipcdr.builder._call import Call
 from sipcdr.ingest import Limits, Tally, _log_ends, _sip
+from tests.builder import strange
 from tests.ingest import wild
 from tests.ingest.reading import START, A, B, read
 
@@ -63,6 +65,18 @@ def traffic(data: bytes) -> None:
     read(pcap(wild.frames(chance)), wild.limits(chance))
 
 
+def calls(data: bytes) -> None:
+    """Messages such as none sends are the same call, also in parts; bytes of it that were changed are refused alike."""
+    chance = random.Random(data)
+    found = [strange.any_message(chance) for _ in range(chance.randrange(1, 6))]
+    rules = chance.choice(strange.RULES)
+    ours, theirs = strange.both(found, rules), strange.both(found[1:], rules)
+    for python, other in (ours, theirs, (ours[0].join(theirs[0]), theirs[1].join(ours[1]))):
+        strange.assert_same(python, other)
+    packed = strange.damaged(bytes(ours[0]), chance)
+    same("call", strange.outcome(kernel().Call, packed), strange.outcome(Call, packed))
+
+
 def ends(data: bytes) -> None:
     """A message out of a log that dropped its CRs has the same length, and is the same on the wire."""
     native_ = kernel()
@@ -96,6 +110,7 @@ _BOTH: Final = ("captures", "frames", "segments", "packed")
 TWINS: Final[dict[str, Callable[[bytes], None]]] = {
     "messages": messages,
     "ends": ends,
+    "calls": calls,
     "traffic": traffic,
     **{name: TARGETS[name] for name in _BOTH},
 }
@@ -151,7 +166,7 @@ def damaged(seeds: list[bytes], chance: random.Random) -> bytes:
 def _seeds(twin: str) -> list[bytes]:
     from fuzz.seeds import seeds
 
-    return [bytes(64)] if twin == "traffic" else seeds(_SEEDS.get(twin, twin))
+    return [bytes(64)] if twin in ("traffic", "calls") else seeds(_SEEDS.get(twin, twin))
 
 
 def compare(twin: str, cases: int, seed: int) -> bytes | None:

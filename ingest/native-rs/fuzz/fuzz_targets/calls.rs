@@ -39,5 +39,7 @@ fuzz_target!(|data: &[u8]| {
         let (again_id, mut again) = Call::from_bytes(&packed).expect("what was packed is sound");
         assert_eq!(again.to_bytes(again_id), packed);
         assert_eq!(rows(again_id, &mut again), Some(derived));
+        let joined = call.join(&again).expect("what is sound can be joined");
+        assert_eq!(joined.to_bytes(call_id), packed);
     }
 });
