@@ -3,22 +3,22 @@
     python -m benchmarks.spark --messages 200000 --page benchmarks/cluster.md
 
 PostgreSQL and Kafka run on this machine, too. What a start takes isn't counted: it is measured with next to nothing to
-do, and taken off, or goes before. CPU seconds are those of all processes but the servers'.
+do, and taken off, or goes before. Machines are noisy: what counts is how many times the rate of `sipcdr replay` it is.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+import resource
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
@@ -28,8 +28,6 @@ from fixtures.writer import PcapWriter
 from sipcdr.app._figures import Figures
 from sipcdr.app._producer import open_producer
 from sipcdr.app._publish import encoded
-from sipcdr.app._write import Outcome, Refusals, write_calls
-from sipcdr.builder import Correlator, Rules
 from sipcdr.ingest import Inputs, Tally
 from sipcdr.sinks import Sink
 from tests.places import fresh
@@ -46,18 +44,9 @@ FILES = 4
 CORES = (1, 2)
 CLUSTER = (1, 2, 4, 8, 16, 32, 64, 128)
 LARGEST = 1000
-"""Records of a capture that stands for nothing to do."""
-
-
-class Took(NamedTuple):
-    """What a process took: seconds by the clock, CPU seconds of it and all that it started."""
-
-    seconds: float
-    cpu: float
-
-    def less(self, other: Took) -> Took:
-        """The rest without another."""
-        return Took(max(self.seconds - other.seconds, 0.001), max(self.cpu - other.cpu, 0.001))
+"""Messages that stand for nothing to do."""
+CALL = 6.9
+"""Messages of a call, of those that are generated."""
 
 
 def captures(folder: Path, messages: int) -> list[Path]:
@@ -74,33 +63,13 @@ def captures(folder: Path, messages: int) -> list[Path]:
     return paths
 
 
-def spent(pid: int) -> float:
-    """CPU seconds of a process and its descendants, as far as they live or were waited for."""
-    ticks = os.sysconf("SC_CLK_TCK")
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        children = [
-            int(child)
-            for task in Path(f"/proc/{pid}/task").iterdir()
-            for child in (task / "children").read_text().split()
-        ]
-    except OSError:
-        return 0.0
-    return sum(map(int, fields[11:15])) / ticks + sum(map(spent, children))
-
-
-def run(command: list[str], folder: Path) -> Took:
-    """Run a command to its end."""
+def replay(paths: list[Path], url: str, folder: Path, jobs: int) -> tuple[float, float]:
+    """`sipcdr replay`: seconds by the clock, and CPU seconds."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
-    cpu = 0.0
-    while process.poll() is None:
-        cpu = max(cpu, spent(process.pid))
-        time.sleep(0.05)
-    if process.returncode:
-        sys.exit((folder / "log").read_text())
-    return Took(time.monotonic() - began, cpu)
+    subprocess.run(sipcdr("replay", *paths, "--to", url, "--quiet", "--jobs", jobs), cwd=folder, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.monotonic() - began, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
 def sipcdr(*words: object) -> list[str]:
@@ -108,15 +77,10 @@ def sipcdr(*words: object) -> list[str]:
     return [sys.executable, "-m", "sipcdr.app", *map(str, words)]
 
 
-def replay(paths: list[Path], url: str, folder: Path, jobs: int) -> Took:
-    """`sipcdr replay`."""
-    return run(sipcdr("replay", *paths, "--to", url, "--quiet", "--jobs", jobs), folder)
-
-
 def batches(
     paths: list[Path], little: list[Path], urls: Iterator[str], folder: Path, cores: int
-) -> tuple[list[Took], list[tuple[str, float]]]:
-    """Into PostgreSQL, and into Parquet; and with one core CPU seconds by step, each with those before it.
+) -> tuple[list[float], list[tuple[str, float]]]:
+    """Seconds into PostgreSQL, and into Parquet; and with one core by step, each with those before it.
 
     All in one session of Spark's, after the same with next to nothing to do, which is taken off.
     """
@@ -127,20 +91,18 @@ def batches(
 
     spark = session("benchmark", f"local[{cores}]", {"spark.local.dir": str(folder)})
     try:
-        gateway: Any = spark.sparkContext._gateway  # noqa: SLF001
         spark.dataSource.register(Captures)
         names = iter(range(100))
 
         def calls(some: list[Path]) -> DataFrame:
             return spark.read.format("sipcdr").load([str(path) for path in some])
 
-        def timed(job: Callable[[], object]) -> Took:
-            before = spent(gateway.proc.pid)
+        def timed(job: Callable[[], object]) -> float:
             began = time.monotonic()
             job()
-            return Took(time.monotonic() - began, spent(gateway.proc.pid) - before)
+            return time.monotonic() - began
 
-        def both(some: list[Path]) -> list[Took]:
+        def both(some: list[Path]) -> list[float]:
             url, to = next(urls), f"{folder}/parquet-{cores}-{next(names)}"
             Sink.open(url).close()
             return [
@@ -150,7 +112,7 @@ def batches(
 
         both(little)
         start = both(little)
-        took = [each.less(least) for each, least in zip(both(paths), start, strict=True)]
+        took = [each - least for each, least in zip(both(paths), start, strict=True)]
         if cores > 1:
             return took, []
         steps = (
@@ -162,13 +124,13 @@ def batches(
         found = []
         for name, frame in steps:
             writer = frame.write.format("noop").mode("overwrite")
-            found.append((name, timed(writer.save).cpu))
+            found.append((name, timed(writer.save)))
         return took, found
     finally:
         spark.stop()
 
 
-def stream(bootstrap: str, topic: str, count: int, url: str, folder: Path, cores: int) -> Took:
+def stream(bootstrap: str, topic: str, count: int, url: str, folder: Path, cores: int) -> float:
     """`spark run` from the beginning of a topic until so many records are written, between its first and last batch."""
     name = f"{topic}-{cores}"
     config = folder / f"{name}.toml"
@@ -186,9 +148,7 @@ def stream(bootstrap: str, topic: str, count: int, url: str, folder: Path, cores
     # The first of the batches is the start's: what is measured are the other three quarters.
     try:
         begun = _when(commits / "0", process)
-        before = spent(process.pid)
-        ended = _when(commits / "3", process)
-        return Took(ended - begun, spent(process.pid) - before)
+        return (_when(commits / "3", process) - begun) / 0.75
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()
@@ -214,108 +174,93 @@ def fill(bootstrap: str, topic: str, paths: list[Path]) -> None:
         producer.flush()
 
 
-class _Timed(Sink):
-    """A sink that knows how long it held the writers' lock."""
-
-    held = 0.0
-
-    @contextmanager
-    def begin(self) -> Iterator[Any]:
-        began = time.monotonic()
-        with super().begin() as transaction:
-            yield transaction
-        self.held += time.monotonic() - began
-
-
-def locked(paths: list[Path], url: str, folder: Path) -> float:
-    """Seconds that one writer holds the lock for all of the captures, in transactions as a stream's."""
-    correlator = Correlator(Rules(), hold=1 << 60, memory=1 << 40)
-    for messages in Inputs([str(path) for path in paths], tally=Tally()):
-        correlator.receive(messages)
-    calls = correlator.finish()
-    with closing(_Timed.open(url)) as sink:
-        for at in range(0, len(calls), 4000):
-            write_calls(sink, calls[at : at + 4000], Rules(), outcome=Outcome(), refusals=Refusals(folder / "refused"))
-        return sink.held
-
-
 def main() -> None:
     """Measure as the options say, and print tables in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--messages", type=int, default=200_000)
     parser.add_argument("--page", type=Path, help="where the page on clusters is written")
-    parser.add_argument("--no-stream", action="store_true", help="leave Kafka out")
+    parser.add_argument(
+        "--sink", type=float, default=12_482, help="calls a second that PostgreSQL takes, by databases.py"
+    )
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, postgres() as database:
-        measure(Path(name), database, given.messages, given.page, stream_too=not given.no_stream)
+        cores, cpu = measure(Path(name), database, given.messages)
+    if given.page is not None:
+        given.page.write_text(page(cores, cpu, given.sink), encoding="utf-8")
 
 
-def measure(folder: Path, database: Database, messages: int, page: Path | None, *, stream_too: bool) -> None:
-    """Measure all, one after the other."""
+def measure(folder: Path, database: Database, messages: int) -> tuple[dict[str, float], float]:
+    """Measure all, one after the other; gives how many times a replay's rate, and its CPU seconds a message."""
     paths, little = captures(folder / "much", messages), captures(folder / "little", LARGEST)
     urls = (fresh(database, f"spark{number}").url for number in range(100))
-    rows: list[tuple[str, Took]] = []
-    print("| | messages/s | CPU µs a message |\n|---|---:|---:|")
+    rates: dict[str, float] = {}
+    print("| | messages/s | times replay's |\n|---|---:|---:|")
 
-    def told(name: str, took: Took) -> None:
-        rows.append((name, took))
-        print(f"| {name} | {messages / took.seconds:,.0f} | {took.cpu / messages * 1e6:.1f} |", flush=True)
+    def told(name: str, seconds: float) -> None:
+        rates[name] = messages / max(seconds, 0.001)
+        print(f"| {name} | {rates[name]:,.0f} | {rates[name] / next(iter(rates.values())):.2f} |", flush=True)
 
+    cpu = 0.0
     for jobs in CORES:
-        start = replay(little, next(urls), folder, jobs)
-        told(f"`sipcdr replay --jobs {jobs}` to PostgreSQL", replay(paths, next(urls), folder, jobs).less(start))
+        start, start_cpu = replay(little, next(urls), folder, jobs)
+        seconds, spent = replay(paths, next(urls), folder, jobs)
+        cpu = cpu or (spent - start_cpu) / messages
+        told(f"`sipcdr replay --jobs {jobs}` to PostgreSQL", seconds - start)
     steps: list[tuple[str, float]] = []
     for cores in CORES:
-        (database_took, parquet_took), found = batches(paths, little, urls, folder, cores)
-        told(f"batch, `local[{cores}]`, to PostgreSQL", database_took)
-        told(f"batch, `local[{cores}]`, to Parquet", parquet_took)
+        (into_database, into_parquet), found = batches(paths, little, urls, folder, cores)
+        told(f"batch, `local[{cores}]`, to PostgreSQL", into_database)
+        told(f"batch, `local[{cores}]`, to Parquet", into_parquet)
         steps += found
-    if stream_too:
-        with kafka() as broker:
-            fill(broker.bootstrap, "much", paths)
-            for cores in CORES:
-                took = stream(broker.bootstrap, "much", messages, next(urls), folder, cores)
-                told(f"stream, `local[{cores}]`, to PostgreSQL", Took(took.seconds / 0.75, took.cpu / 0.75))
-    print("\n| step of a batch | CPU µs a message |\n|---|---:|")
+    with kafka() as broker:
+        fill(broker.bootstrap, "much", paths)
+        for cores in CORES:
+            took = stream(broker.bootstrap, "much", messages, next(urls), folder, cores)
+            told(f"stream, `local[{cores}]`, to PostgreSQL", took)
+    print("\n| step of a batch, `local[1]` | µs a message by the clock |\n|---|---:|")
     before = steps[0][1]
-    for name, cpu in steps[1:]:
-        print(f"| {name} | {(cpu - before) / messages * 1e6:.1f} |")
-        before = cpu
-    held = locked(paths, next(urls), folder) / messages
-    print(f"| writing, holding the writers' lock | {held * 1e6:.1f} |")
-    if page is not None:
-        core = {
-            name.split(",")[0]: took.cpu / messages
-            for name, took in rows
-            if "PostgreSQL" in name and "local[1]" in name
-        }
-        page.write_text(cluster(core, held), encoding="utf-8")
+    for name, seconds in steps[1:]:
+        print(f"| {name} | {(seconds - before) / messages * 1e6:.1f} |")
+        before = seconds
+    first = next(iter(rates.values()))
+    return {kind: rates[f"{kind}, `local[1]`, to PostgreSQL"] / first for kind in ("batch", "stream")}, cpu
 
 
-def cluster(core: dict[str, float], held: float) -> str:
-    """The page: what N cores and one PostgreSQL carry."""
+def page(times: dict[str, float], cpu: float, sink: float) -> str:
+    """What N cores and one PostgreSQL carry. times: replay's rate; cpu: its seconds a message; sink: calls a second."""
+    limit = sink * CALL
+    core = {kind: cpu / each for kind, each in times.items()}
     lines = [
         "# What a cluster carries",
         "",
-        "Computed by `python -m benchmarks.spark --page benchmarks/cluster.md` from what it measured on one machine:",
+        "Computed by `python -m benchmarks.spark --page benchmarks/cluster.md`, not measured on a cluster, from:",
         "",
+        f"- {cpu * 1e6:.1f} µs of a core a message in `sipcdr replay` to PostgreSQL;",
         *(
-            f"- {kind}: {seconds * 1e6:.1f} µs of a core a message, the database's own work not counted"
-            for kind, seconds in core.items()
+            f"- {kind}: {each:.2f} times its rate in the same run, so {core[kind] * 1e6:.1f} µs of a core;"
+            for kind, each in times.items()
         ),
-        f"- {held * 1e6:.1f} µs a message in which one writer holds the database's lock, and all others wait",
+        f"- {sink:,.0f} calls a second, of {CALL} messages each, that writers taking turns bring into one PostgreSQL",
+        "  (`python -m benchmarks.databases`, *sink*).",
         "",
-        "N cores carry N times what one does, until the database is the limit: as writers take turns, one PostgreSQL",
-        f"takes {1 / held:,.0f} messages a second, whatever stands before it. The network isn't counted: facts are a",
-        "few hundred bytes a message, and cross it once.",
+        "N cores carry N times what one does until they meet the database, where only one writes at a time. Facts of a",
+        "few hundred bytes a message cross the network once, which isn't counted; nor are the brokers and the archive.",
         "",
-        f"| cores | {' | '.join(f'{kind}, messages/s' for kind in core)} | limit |",
-        "|---:|" + "---:|" * len(core) + "---|",
+        f"| cores | {' | '.join(f'{kind}, messages/s' for kind in core)} |",
+        "|---:|" + "---:|" * len(core),
     ]
     for number in CLUSTER:
-        rates = [min(number / seconds, 1 / held) for seconds in core.values()]
-        limits = {"database" if number / seconds > 1 / held else "cores" for seconds in core.values()}
-        lines.append(f"| {number} | {' | '.join(f'{rate:,.0f}' for rate in rates)} | {', '.join(sorted(limits))} |")
+        rates = (min(number / each, limit) for each in core.values())
+        lines.append(
+            f"| {number} | {' | '.join(f'{each:,.0f}' + (' (database)' if each == limit else '') for each in rates)} |"
+        )
+    lines += [
+        "",
+        f"*database*: more cores add nothing, as one PostgreSQL takes {limit:,.0f} messages a second whatever stands",
+        "before it. Beyond that the work goes to several databases, each with writers of its own: by tenant (a topic",
+        "or a folder each, so that a call is whole in one), or by time (a database a month; the captures around the",
+        "midnight between are read into both, and a month's reports are made from its own). Parquet has no such limit.",
+    ]
     return "\n".join(lines) + "\n"
 
 
