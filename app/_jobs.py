@@ -62,6 +62,7 @@ class Work(NamedTuple):
 class _Progress(NamedTuple):
     """How far a process is."""
 
+    packets: int
     messages: int
     bytes_done: int
 
@@ -123,7 +124,7 @@ class Jobs:
                 if number == 0:
                     reading.tally = found.tally
             elif number == 0:
-                reading.tally.messages, self.bytes_done = found
+                reading.tally.packets, reading.tally.messages, self.bytes_done = found
             tick()
 
     def _start(self, number: int, hold: int) -> None:
@@ -159,7 +160,7 @@ class Jobs:
 def _how(status: int) -> str:
     if status >= 0:
         return f"ended with status {status}"
-    return f"was ended by signal {-status} ({signal.Signals(-status).name})"
+    return f"was ended by signal {-status} ({signal.strsignal(-status)})"
 
 
 def serve() -> None:
@@ -199,7 +200,7 @@ def _read(work: Work, share: Share | None, hold: int, send: Callable[[_Found], N
         now = time.monotonic()
         if now - said >= _SECONDS:
             said = now
-            send(_Progress(reading.tally.messages, inputs.bytes_done))
+            send(_Progress(reading.tally.packets, reading.tally.messages, inputs.bytes_done))
 
     rules = Rules()
     memory = MEMORY // (share.of if share else 1)
