@@ -12,7 +12,15 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    OFFSET_END,
+    TIMESTAMP_NOT_AVAILABLE,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
 
 from ._errors import SourceRefused, SourceUnavailable
 from ._kafka import Lost, Partition, Polled, codec_error, own_options
@@ -215,14 +223,24 @@ class ConfluentConsumer:
         return lag
 
     def bounds(self, partitions: Set[Partition]) -> dict[Partition, tuple[int, int]]:
-        found: dict[Partition, tuple[int, int]] = {}
+        first = self._listed(OFFSET_BEGINNING, partitions)
+        end = self._listed(OFFSET_END, partitions)
+        # On a busy machine librdkafka was seen to give the end for the beginning, which would skip all between.
+        doubtful = {partition for partition in partitions if first[partition] >= end[partition]}
+        if doubtful:
+            first |= self._listed(OFFSET_BEGINNING, doubtful)
+        return {partition: (first[partition], end[partition]) for partition in partitions}
+
+    def _listed(self, which: int, partitions: Set[Partition]) -> dict[Partition, int]:
+        """Offsets by ListOffsets, whose special times are the logical offsets."""
         with _translated():
-            for partition in partitions:
-                known = self._client.get_watermark_offsets(TopicPartition(*partition), timeout=_TIMEOUT)
-                if known is None:
-                    raise SourceUnavailable(f"no answer about the offsets of {partition.topic}")
-                found[partition] = known
-        return found
+            answers = self._client.offsets_for_times(
+                [TopicPartition(*partition, which) for partition in partitions], timeout=_TIMEOUT
+            )
+        for each in answers:
+            if each.error is not None or each.offset < 0:
+                raise SourceUnavailable(f"no answer about the offsets of {each.topic}: {each.error or each.offset}")
+        return {Partition(each.topic, each.partition): each.offset for each in answers}
 
     def offsets_at(self, time: int, partitions: Set[Partition]) -> dict[Partition, int]:
         with _translated():
