@@ -29,25 +29,14 @@ from tests.app.daemon import (
     wait_for,
     written,
 )
-from tests.servers import Kafka, ServerError, free_port, kafka
-from tests.tools import missing
+from tests.servers import Kafka, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from sipcdr.builder import SipMessage
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
-
-
-@pytest.fixture(scope="module")
-def broker() -> Iterator[Kafka]:
-    try:
-        with kafka() as server:
-            yield server
-    except ServerError as error:
-        missing(str(error))
 
 
 @pytest.fixture

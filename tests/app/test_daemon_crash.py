@@ -25,7 +25,7 @@ from tests.app.daemon import (
     wait_for,
     written,
 )
-from tests.servers import ServerError, kafka, postgres
+from tests.servers import ServerError, postgres
 from tests.tools import missing
 
 if TYPE_CHECKING:
@@ -38,15 +38,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 MESSAGES, KILLS, SECONDS = (200_000, 20, 240) if SOAK else (20_000, 5, 45)
 SHIPPED = ("demo", "transferred", "forked", "redirected", "proxied", "skype", "chat", "adds-video")
-
-
-@pytest.fixture(scope="module")
-def broker() -> Iterator[Kafka]:
-    try:
-        with kafka() as server:
-            yield server
-    except ServerError as error:
-        missing(str(error))
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,6 @@ from sipcdr.app._dead_letters import Letter, LetterTopic
 from sipcdr.app._producer import open_producer
 from sipcdr.ingest import Inputs, KafkaSettings, Partition, Tally, Values, open_consumer
 from tests.app.capture import answered, sipcdr, write
-from tests.servers import Kafka, ServerError, kafka
-from tests.tools import missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
 
     from sipcdr.builder import SipMessage
     from sipcdr.ingest import Record
+    from tests.servers import Kafka
 
 # kafka-python leaves sockets of connections that failed to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -43,20 +42,6 @@ def _collected() -> Iterator[None]:
     """Collects what a test left behind while warnings of it are ignored."""
     yield
     gc.collect()
-
-
-@pytest.fixture(scope="module")
-def broker() -> Iterator[Kafka]:
-    try:
-        with kafka() as server:
-            yield server
-    except ServerError as error:
-        missing(str(error))
-
-
-@pytest.fixture(params=["kafka-python", "confluent"])
-def client(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 @pytest.fixture

@@ -44,21 +44,6 @@ def _collected() -> Iterator[None]:
     gc.collect()
 
 
-@pytest.fixture(scope="module")
-def broker() -> Iterator[Kafka]:
-    """One broker for all tests here; each makes its own topics and group."""
-    try:
-        with kafka() as server:
-            yield server
-    except ServerError as error:
-        missing(str(error))
-
-
-@pytest.fixture(params=["kafka-python", "confluent"])
-def client(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture
 def topic(broker: Kafka, request: pytest.FixtureRequest) -> str:
     """A fresh topic of two partitions, named after the test."""
