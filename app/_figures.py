@@ -27,13 +27,14 @@ class Figures(Reading):
     """Counts of one run.
 
     outcome: what was written, or shown where there is no database, and what the derivation found odd. codes: sessions
-    shown by response code. on_due: gets each batch of calls, too.
+    by response code, and `where` they are. on_due: gets each batch of calls, too.
     """
 
     def __init__(self, tally: Tally) -> None:
         super().__init__(tally)
         self.codes: Counter[int | None] = Counter()
         self.outcome = Outcome()
+        self.where = "shown"
         self.on_due: Callable[[list[Call]], None] | None = None
         self._began = time.monotonic()
 
@@ -80,7 +81,7 @@ class Figures(Reading):
             )
         if self.codes or not (outcome.calls or outcome.unchanged):
             codes = sorted(self.codes.items(), key=lambda item: item[0] or 0)
-            yield f"sessions  {self.codes.total():,} shown" + "".join(
+            yield f"sessions  {self.codes.total():,} {self.where}" + "".join(
                 f"{', ' if at else ': '}{_code(code)} {count:,}" for at, (code, count) in enumerate(codes)
             )
         for note in self.notes():

@@ -128,6 +128,9 @@ def into_parquet(calls: DataFrame, figures: Figures, folder: str, partitions: in
         sessions(kept, partitions=partitions).write.mode("overwrite").parquet(folder)
         for row in kept.where("report IS NOT NULL").select("report").collect():
             decoded(row.report).into(figures)
+        figures.where = "in Parquet"
+        for row in calls.sparkSession.read.parquet(folder).groupBy("ResponseCode").count().collect():
+            figures.codes[row.ResponseCode] = row["count"]
     finally:
         kept.unpersist()
     return ALL_READ

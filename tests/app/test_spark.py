@@ -131,6 +131,7 @@ def test_logs_and_urls_into_parquet(spark: SparkSession, tmp_path: Path) -> None
         assert into_parquet(calls(spark, *paths, timezone="Europe/Berlin"), figures, str(parquet)) == 0
         assert records(spark.read.parquet(str(parquet))) == expected
         assert figures.tally.problem_count == 0
+        assert any(f"{len(expected)} in Parquet: 200 OK" in line for line in figures.summary())
         assert figures.tally.messages == sum((*figures.requests.values(), *figures.responses.values())) > 100
     (parquet / "notes.txt").write_text("mine")
     assert into_parquet(calls(spark, log), Figures(Tally()), str(parquet)) == 2
