@@ -70,7 +70,7 @@ def _connected(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     # With a write-ahead log, NORMAL loses at most the last commits at a power failure, whole, and never the file.
     cursor.execute("PRAGMA synchronous = NORMAL")
     # In KiB; and in pages of 4 KiB, so that pages which many commits change are copied into the file once.
-    cursor.execute("PRAGMA cache_size = -16384")
+    cursor.execute("PRAGMA cache_size = -8192")
     cursor.execute("PRAGMA wal_autocheckpoint = 8192")
     cursor.close()
 
