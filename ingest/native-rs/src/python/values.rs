@@ -120,13 +120,13 @@ fn known(
                 None => return Ok(None),
             }
         }
-        for (wanted, cache, into) in [
-            (&names.1, addresses, &mut known.source),
-            (&names.2, addresses, &mut known.destination),
-            (&names.3, transports, &mut known.transport),
+        for (wanted, cache, is_address, into) in [
+            (&names.1, addresses, true, &mut known.source),
+            (&names.2, addresses, true, &mut known.destination),
+            (&names.3, transports, false, &mut known.transport),
         ] {
             if *name == **wanted {
-                *into = if let Some(text) = usual_address(data) {
+                *into = if let Some(text) = is_address.then(|| usual_address(data)).flatten() {
                     Arc::from(text)
                 } else if let Some(text) = cache.get_item(value)? {
                     shared(text.cast::<PyString>()?)?
