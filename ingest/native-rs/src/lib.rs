@@ -43,6 +43,7 @@ pub mod state;
 pub mod streams;
 pub mod syntax;
 pub mod table;
+pub mod tags;
 pub mod tally;
 pub mod tcp;
 pub mod text;
