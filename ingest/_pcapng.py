@@ -252,7 +252,7 @@ def _next_block(window: Window, at: int, order: str, limits: Limits) -> int:
     """
     # Of types 1 to 6, none of which can begin inside another; or a section.
     kinds = rb"[\x01-\x06]\0\0\0" if order == "<" else rb"\0\0\0[\x01-\x06]"
-    candidates = re.compile(kinds + b"|" + re.escape(MAGIC))
+    candidates = re.compile(b"(?=" + kinds + b"|" + re.escape(MAGIC) + b")")  # a section's may overlap its like
     while True:
         at = window.fill(at, CHUNK)
         data = window.data
