@@ -100,9 +100,7 @@ def records(window: Window, tally: Tally, limits: Limits) -> Iterator[Record]:
         tally.problem(name, number + 1, window.base + at, damage)
         at = _next_record(window, at, order, divisor, header, previous, longest)
         if at < 0:
-            broken = window.source.damage
-            if broken and broken != damage:
-                tally.problem(name, number + 1, window.base + len(window.data), broken)
+            window.tell_damage(damage, name, number + 1, tally)
             return
         data = window.data
         size = len(data)

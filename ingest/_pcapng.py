@@ -136,9 +136,7 @@ def records(window: Window, tally: Tally, limits: Limits) -> Iterator[Record]:
         tally.problem(name, number + 1, window.base + at, damage)
         at = _next_block(window, at, section.order, limits)
         if at < 0:
-            broken = window.source.damage
-            if broken and broken != damage:
-                tally.problem(name, number + 1, window.base + len(window.data), broken)
+            window.tell_damage(damage, name, number + 1, tally)
             return
         data = window.data
         size = len(data)

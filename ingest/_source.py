@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from io import BufferedReader
 
     from ._containers import Stream
+    from ._tally import Tally
 
 CHUNK: Final = 1 << 20
 STANDARD_INPUT: Final = "-"
@@ -129,6 +130,12 @@ class Window:
         """Drop what stands before `at`, and read no more."""
         self.data = self.data[at:]
         self.base += at
+
+    def tell_damage(self, known: str, name: str, frame: int, tally: Tally) -> None:
+        """Note why the source ended, if that isn't the damage which is known."""
+        damage = self.source.damage
+        if damage and damage != known:
+            tally.problem(name, frame, self.base + len(self.data), damage)
 
     def fill(self, at: int, size: int) -> int:
         """Have `size` bytes behind `at` in `data`, or all that is left; gives where what stood at `at` is then."""

@@ -80,10 +80,7 @@ impl Pcap {
                         return Next::More;
                     }
                     Sought::Nothing => {
-                        if !window.damage.is_empty() && window.damage != *damage {
-                            let end = window.base + data.len() as i64;
-                            tally.problem(&self.name, self.number + 1, end, window.damage.clone());
-                        }
+                        window.tell_damage(damage, &self.name, self.number + 1, tally);
                         return Next::End;
                     }
                 }
@@ -113,14 +110,10 @@ impl Pcap {
                 }
             }
             if damage.is_empty() {
-                if !window.ended {
-                    return Next::More;
-                }
-                if (self.at == data.len() && window.damage.is_empty()) || window.grows {
-                    return Next::End;
-                }
-                let why = if window.damage.is_empty() { "the file ends inside a record" } else { &window.damage };
-                damage = why.to_owned();
+                damage = match window.short_of(self.at, "the file ends inside a record") {
+                    Ok(damage) => damage,
+                    Err(next) => return next,
+                };
             }
             tally.problem(&self.name, self.number + 1, window.base + self.at as i64, damage.clone());
             self.damage = Some(damage);

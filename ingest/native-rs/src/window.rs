@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::limits::Limits;
 use crate::pcap::Pcap;
 use crate::pcapng::{self, Pcapng};
+use crate::tally::Tally;
 
 /// As much as is read at a time.
 pub const CHUNK: usize = 1 << 20;
@@ -28,6 +29,24 @@ impl Window {
         self.data.drain(..at.min(self.data.len()));
         self.base += at as i64;
         self.data.extend_from_slice(more);
+    }
+
+    /// Less is there behind `at` than is wanted: the damage that this is, `cut` unless more is known, or what is next.
+    pub fn short_of(&self, at: usize, cut: &str) -> Result<String, Next> {
+        if !self.ended {
+            return Err(Next::More);
+        }
+        if (at == self.data.len() && self.damage.is_empty()) || self.grows {
+            return Err(Next::End);
+        }
+        Ok(if self.damage.is_empty() { cut } else { &self.damage }.to_owned())
+    }
+
+    /// Note why the source ended, if that isn't the damage which is known.
+    pub fn tell_damage(&self, known: &str, name: &Arc<str>, frame: i64, tally: &mut Tally) {
+        if !self.damage.is_empty() && self.damage != known {
+            tally.problem(name, frame, self.base + self.data.len() as i64, self.damage.clone());
+        }
     }
 }
 
