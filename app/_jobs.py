@@ -165,7 +165,10 @@ def _how(status: int) -> str:
 
 def serve() -> None:
     """What a reading process does: take its work from standard input, and give what it finds to standard output."""
-    work, share, hold = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own program
+    try:
+        work, share, hold = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own program
+    except (EOFError, pickle.UnpicklingError):
+        return  # interrupted before it said what there is to do
     with suppress(BrokenPipeError), os.fdopen(os.dup(1), "wb") as pipe:  # broken where nobody listens any more
         os.dup2(2, 1)  # nothing else gets in between
 

@@ -196,3 +196,11 @@ def test_killed(at_work: tuple[subprocess.Popen[str], list[int]]) -> None:
     done = sipcdr("replay", "long.pcap", "--format", "json", "--jobs", "2")
     assert done.status == 0
     assert len({json.loads(line)["CallId"] for line in done.out.splitlines()}) == 2000
+
+
+@pytest.mark.parametrize("said", [b"", b"\x80\x05\x95\x10"])
+def test_nothing_to_do(said: bytes) -> None:
+    """A reading process whose parent ends before it has said all that there is to do ends without a word."""
+    program = "from sipcdr.app._jobs import serve; serve()"
+    done = subprocess.run([sys.executable, "-c", program], input=said, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
