@@ -156,6 +156,10 @@ def at_work(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], list[int]]]
 
 
 def _gone(children: list[int]) -> bool:
+    """Whether they end. One that has just been started when its parent ends finds that out when it has started."""
+    until = time.monotonic() + 30
+    while any(Path(f"/proc/{child}").exists() for child in children) and time.monotonic() < until:
+        time.sleep(0.05)
     return not any(Path(f"/proc/{child}").exists() for child in children)
 
 
