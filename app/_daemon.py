@@ -19,7 +19,7 @@ from ._batch_writer import Abandoned, BatchWriter
 from ._collector import collect_seldom
 from ._config import ConfigError, rules_of, secret
 from ._feed import Running
-from ._http import HttpServer
+from ._http import served
 from ._logging import configure
 from ._metrics import Metrics
 from ._notify import notify, watchdog_seconds
@@ -164,12 +164,7 @@ class Daemon:
         collect_seldom()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._signal)
-        server = None
-        if settings.metrics.listen:
-            try:
-                server = HttpServer(settings.metrics.listen, self._metrics.registry, self.state)
-            except OSError as error:
-                raise ConfigError([f"metrics.listen: {settings.metrics.listen}: {error.strerror}"]) from error
+        server = served(settings.metrics.listen, self._metrics.registry, self.state)
         try:
             while True:
                 status = self._run(settings)

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from prometheus_client.exposition import choose_encoder
 
+from ._config import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -44,6 +46,16 @@ class HttpServer:
         """Answer no more."""
         self._server.shutdown()
         self._server.server_close()
+
+
+def served(listen: str, registry: CollectorRegistry, state: Callable[[], State]) -> HttpServer | None:
+    """The server at `metrics.listen`, none where that is empty. Raises ConfigError where the address can't be had."""
+    if not listen:
+        return None
+    try:
+        return HttpServer(listen, registry, state)
+    except OSError as error:
+        raise ConfigError([f"metrics.listen: {listen}: {error.strerror}"]) from error
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -13,7 +13,6 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from fixtures import logs
-from fixtures.calls import Call, sdp
 from sipcdr.ingest import LogReader, Tally, log_options
 
 if TYPE_CHECKING:
@@ -49,15 +48,7 @@ def calls(many: int) -> list[Sent]:
     """Answered calls of seven messages, one after the other."""
     sent: list[Sent] = []
     for number in range(many):
-        call = Call(f"c{number}@corp.example", logs.ANN, logs.BEN, logs.START + number * 40_000_000)
-        call.request("INVITE", body=sdp("audio"))
-        call.respond(100, after=0.001)
-        call.respond(180, after=0.1)
-        call.respond(200, after=2, body=sdp("audio"))
-        call.request("ACK")
-        call.request("BYE", after=30)
-        call.respond(200)
-        sent += call.sent
+        sent += logs.the_call(start=logs.START + number * 40_000_000, call_id=f"c{number}@corp.example")
     return sent
 
 

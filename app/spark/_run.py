@@ -17,7 +17,7 @@ from sipcdr.sinks import SinkError
 
 from .._config import ConfigError, database_url, rules_of, secret
 from .._daemon import State
-from .._http import HttpServer
+from .._http import served
 from .._logging import configure
 from .._metrics import Metrics
 from .._notify import notify, watchdog_seconds
@@ -72,12 +72,7 @@ class Run:
         logging.getLogger("py4j").setLevel(logging.CRITICAL)  # what ends a batch is told once
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._signal)
-        server = None
-        if settings.metrics.listen:
-            try:
-                server = HttpServer(settings.metrics.listen, self._metrics.registry, self.state)
-            except OSError as error:
-                raise ConfigError([f"metrics.listen: {settings.metrics.listen}: {error.strerror}"]) from error
+        server = served(settings.metrics.listen, self._metrics.registry, self.state)
         try:
             sink = patiently_opened(settings, self._metrics, self._stop)
             if sink is None:
