@@ -121,6 +121,10 @@ class Daemon:
             if re.match(rf"{name}(\{{|$)", key) and all(label in key for label in labels)
         )
 
+    def tells(self, name: str, figure: float, *labels: str) -> None:
+        """Wait for a figure: metrics follow what they tell by a moment."""
+        wait_for(lambda: self.figure(name, *labels) == figure, f"{name} {figure:g}", [self])
+
 
 def kafka_source(bootstrap: str, topic: str, client: str = "confluent", **keys: Any) -> str:
     """A source's table."""

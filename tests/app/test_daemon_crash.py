@@ -141,7 +141,7 @@ def test_the_database_is_away_at_full_input(broker: Kafka, database: Database, t
             "the end",
             [daemon],
         )
-        assert daemon.figure("sipcdr_paused") == 0
+        daemon.tells("sipcdr_paused", 0)
         assert "gave up" not in daemon.tail(), "it lost its membership"
         assert daemon.stop()[0] == 0
     finally:

@@ -298,8 +298,15 @@ def test_step_7_no_time_is_left(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(run.sink, "begin", begun)
     run.script.put(P0, 4)
     wait_for(lambda: run.writer.busy, "a batch", patience=20)
-    run.script.steps = [lambda consumer: consumer.give(P0)]
-    wait_for(lambda: not run.script.steps and not len(run.feed.feed.unwritten), "the rebalance", patience=20)
+    rebalanced = threading.Event()
+
+    def rebalance(consumer: Scripted) -> None:
+        consumer.give(P0)
+        rebalanced.set()
+
+    run.script.steps = [rebalance]
+    assert rebalanced.wait(20)
+    assert not len(run.feed.feed.unwritten)
     away = False
     wait_for(lambda: run.script.committed == {P0: 8}, "the end", patience=20)
     run.end()
