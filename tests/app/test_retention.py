@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,13 +48,17 @@ def test_facts_are_emptied(
     with Sink.open(url) as sink:
         write_calls(sink, [call_of(old), call_of(newer)], RULES, outcome=Outcome(), refusals=Refusals(Path("none")))
     metrics = Metrics()
-    marks = [None if day is None else at(day) for day in watermarks]
     stop = threading.Event()
-    upkeep = threading.Thread(target=keep_up, args=(settings, metrics, stop, lambda: marks))
-    upkeep.start()
-    time.sleep(0.5)
-    stop.set()
-    upkeep.join()
+    rounds = 0
+
+    def marks() -> list[int | None]:
+        nonlocal rounds
+        rounds += 1
+        if rounds == 3:
+            stop.set()
+        return [None if day is None else at(day) for day in watermarks]
+
+    keep_up(settings, metrics, stop, marks)
     with closing(sqlite3.connect(tmp_path / "cdr.db")) as connection:
         assert connection.execute("SELECT COUNT(*) FROM sipcdr_calls WHERE Facts = x''").fetchone() == (frozen,)
     assert metrics.registry.get_sample_value("sipcdr_calls_stored") == 2
