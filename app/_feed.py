@@ -113,12 +113,16 @@ class Feed:
         full = self.unwritten.memory_used > self.running.correlation.memory
         return writer.busy and (full or writer.busy_seconds > SLOW_SECONDS)
 
-    def flush(self, parts: Iterable[Part] | None = None) -> None:
-        """Step 7: write all that is in memory, the oldest first, as far as the time goes, and forget the parts."""
+    def flush(self, parts: Iterable[Part] | None = None) -> list[StoredPosition]:
+        """Step 7: write all that is in memory, the oldest first, as far as the time goes, and forget the parts.
+
+        Gives the positions that were written.
+        """
         end = time.monotonic() + FLUSH_SECONDS
         writer = self.running.writer
         parts = list(self.unwritten.parts if parts is None else parts)
         batches = None
+        written: list[StoredPosition] = []
         while True:
             if not writer.wait(end - time.monotonic()):
                 _log.warning(
@@ -128,6 +132,7 @@ class Feed:
             settled = writer.settled()
             if settled is not None:
                 self._fenced(settled[1])
+                written += [each for each in settled[0].positions if each not in settled[1]]
             if batches is None:
                 batches = self.unwritten.rest(FLUSH_CALLS, parts)
             batch = next(batches, None)
@@ -136,6 +141,7 @@ class Feed:
             writer.begin(batch)
         self.unwritten.close(parts)
         self._tell()
+        return written
 
     def _fenced(self, fenced: list[StoredPosition]) -> None:
         for each in fenced:

@@ -1,7 +1,8 @@
 """From Kafka into the database: nothing lost, nothing twice.
 
 1. A partition that is assigned waits. In one transaction it takes its next Epoch, which fences the worker that had it,
-   and its position is read; one that the database doesn't know begins as `start` says, and has that stored.
+   and its position is read; one that the database doesn't know begins as `start` says, and has that stored. Kafka is
+   told the position, as it may have been written by one that went without telling it.
 2. Records from there on become messages, which go to the partition's correlator, or dead letters. For each call in
    memory the first offset that isn't written is known.
 3. At the checkpoint the calls that are due leave memory, and their offsets are forgotten. A partition's position is
@@ -11,9 +12,10 @@
 5. The calls are written (the steps of `write_calls`), and in the last of their transactions the positions; one whose
    Epoch is old is left out. Reading goes on meanwhile, but the next batch begins when this one is committed. A database
    that is away, or slow, lets the partitions pause; the membership in the group stays.
-6. Kafka is told the offsets, for tools that show lag. A partition whose position was left out is read no further.
-7. Before partitions go to others: what is in memory is written like that, the oldest first, as far as time goes, and
-   what is left is forgotten. Whoever has them next reads it again.
+6. Kafka is told the positions, for tools that show lag. A partition whose position was left out is read no further.
+7. Before partitions go to others, or at the end: what is in memory is written like that, the oldest first, as far as
+   time goes, and what is left is forgotten. Whoever has them next reads it again. Kafka is told by whoever begins with
+   them (step 1); only at the end, when there may be nobody, at once.
 
 A crash between any two of these leaves positions whose messages are all in the database; what is read again is joined
 with what is there, which changes nothing.
@@ -111,6 +113,8 @@ class KafkaFeed:
         try:
             while not self.feed.running.stop.is_set():
                 self._go_round(consumer)
+            # 7.
+            consumer.commit({self._partition(each): each.position for each in self.feed.flush()})
         finally:
             self._set_open(False)
             try:
@@ -198,6 +202,7 @@ class KafkaFeed:
             ", ".join(f"{topic}/{number} from {offset}" for (topic, number), offset in sorted(offsets.items())),
         )  # fmt: skip
         consumer.begin(offsets)
+        consumer.commit(offsets)
         self._paused = False
 
     def _starts(self, consumer: Consumer, partitions: set[Partition], *, back: bool) -> dict[Partition, int]:

@@ -199,6 +199,14 @@ def positions(url: str) -> dict[tuple[str, str], int]:
         return {(source, partition): position for source, partition, position in rows if source}
 
 
+def told(bootstrap: str, group: str) -> dict[tuple[str, str], int]:
+    """What Kafka tells a tool of a group's offsets, by the names that the database has for topic and partition."""
+    with closing(KafkaAdminClient(bootstrap_servers=bootstrap)) as admin:
+        cluster = admin.describe_cluster()["cluster_id"]
+        offsets = admin.list_group_offsets({group: None})[group]
+    return {(f"{cluster} {each.topic}", str(each.partition)): known.offset for each, known in offsets.items()}
+
+
 def all_written(url: str, bootstrap: str, topic: str) -> bool:
     """Whether each position of a topic is its partition's end."""
     with closing(KafkaConsumer(bootstrap_servers=bootstrap, metrics_enabled=False)) as consumer:

@@ -26,6 +26,7 @@ from tests.app.daemon import (
     positions,
     replayed,
     send,
+    told,
     wait_for,
     written,
 )
@@ -111,15 +112,23 @@ def test_a_topic_becomes_rows(broker: Kafka, topic: str, tmp_path: Path, calls: 
     assert written(run.url, messages) == replayed([calls], tmp_path, messages)
 
 
-def test_what_is_in_memory_is_written_at_the_end(broker: Kafka, topic: str, tmp_path: Path, calls: Path) -> None:
-    """SIGTERM doesn't wait for calls to be due, and the next start reads nothing again."""
+@pytest.mark.parametrize("client", ["kafka-python", "confluent"])
+def test_what_is_in_memory_is_written_at_the_end(
+    broker: Kafka, topic: str, tmp_path: Path, calls: Path, client: str
+) -> None:
+    """SIGTERM doesn't wait for calls to be due, and the next start reads nothing again; tools are told both times."""
     messages = messages_of([calls])
     send(broker.bootstrap, topic, messages)
-    with Run(broker, topic, tmp_path, more='[correlator]\nhold = "1h"\nlinger = "1h"\n') as run:
+    correlation = '[correlator]\nhold = "1h"\nlinger = "1h"\ncheckpoint = "1h"\n'
+    with Run(broker, topic, tmp_path, client, correlation, group=f"{topic}-1") as run:
         wait_for(lambda: run.daemon.figure("sipcdr_records_total") == 210, "the records", [run.daemon])
         run.stop()
         assert all_written(run.url, broker.bootstrap, topic)
+        assert told(broker.bootstrap, f"{topic}-1") == positions(run.url)
+        # A group that Kafka knows nothing of, as after a worker that wrote and went without a word.
+        run.daemon.config.write_text(run.daemon.config.read_text().replace(f"{topic}-1", f"{topic}-2"))
         run.daemon.start()
+        wait_for(lambda: told(broker.bootstrap, f"{topic}-2") == positions(run.url), "the offsets", [run.daemon])
         ready(run)
         time.sleep(1)
         assert run.daemon.figure("sipcdr_records_total") == 0
