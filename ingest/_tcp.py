@@ -145,11 +145,13 @@ class Streams:
         """Directions of connections that are known."""
         return len(self._streams)
 
-    def give_up_oldest(self) -> None:
-        """Give out what the stream holds that was used longest ago, and forget it."""
+    def give_up_oldest(self) -> bool:
+        """Give out what the stream holds that was used longest ago, and forget it. Whether it held anything."""
         key, oldest = next(iter(self._streams.items()))
+        held = oldest.held
         self._finish(key, oldest)
         del self._streams[key]
+        return held > 0
 
     def forget(self, time: int) -> None:
         """Forget streams that have been idle for too long by that time."""
@@ -168,8 +170,11 @@ class Streams:
         self.forget(time)
         all_streams = [one.streams for one in dissector.peers]
         while sum(map(len, all_streams)) >= self._limits.streams:
-            self._limit(packet, f"more than {self._limits.streams} TCP streams")
-            max(all_streams, key=len).give_up_oldest()
+            # One that holds nothing loses nothing: it is joined again in its middle.
+            if max(all_streams, key=len).give_up_oldest():
+                self._limit(packet, f"more than {self._limits.streams} TCP streams")
+            else:
+                self._tally.counts["TCP streams forgotten"] += 1
         ports = packet.data[packet.at : packet.at + 4]
         source = dissector.endpoint(packet.source, int.from_bytes(ports[:2], "big"))
         destination = dissector.endpoint(packet.destination, int.from_bytes(ports[2:], "big"))

@@ -246,6 +246,17 @@ def test_stream_that_never_completes() -> None:
     assert "more than 50 TCP streams" in reasons(tally)
 
 
+def test_more_connections_than_are_known() -> None:
+    """Those used longest ago are forgotten; what they carry later is read all the same."""
+    many = [TcpStream(f"192.0.2.1:{port}", B) for port in range(1000, 1100)]
+    packets = [packet for one in many for packet in (one.syn(), one.send(ONE))]
+    packets += [packet for one in many for packet in one.split(TWO + THREE, 150)]
+    found, tally = read(capture(packets, step=SECOND // 10), Limits(streams=50))
+    assert sorted((m.source, m.cseq) for m in found) == sorted((one.source, cseq) for one in many for cseq in (1, 2, 3))
+    assert reasons(tally) == []
+    assert tally.counts["TCP streams forgotten"] == 150
+
+
 def test_idle_stream_is_forgotten() -> None:
     """After the idle time a stream gives out what it holds and is joined again in its middle."""
     tcp, other = stream(), TcpStream(B, A)

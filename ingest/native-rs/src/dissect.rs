@@ -342,7 +342,7 @@ impl Dissector {
     }
 
     /// Let the one that has most, the first if several do, give up its oldest.
-    pub fn give_up_most(&mut self, held: fn(&Self) -> usize, give_up_oldest: fn(&mut Self)) {
+    pub fn give_up_most<T>(&mut self, held: fn(&Self) -> usize, give_up_oldest: fn(&mut Self) -> T) -> T {
         let mut most = (held(self), self.place);
         for (place, one) in &self.peers {
             let has = held(one);
@@ -354,8 +354,9 @@ impl Dissector {
             Some(other) => {
                 // All count in one tally.
                 std::mem::swap(&mut self.found.tally, &mut other.found.tally);
-                give_up_oldest(other);
+                let given = give_up_oldest(other);
                 std::mem::swap(&mut self.found.tally, &mut other.found.tally);
+                given
             }
             None => give_up_oldest(self),
         }

@@ -224,11 +224,13 @@ impl Accounts {
 }
 
 impl Streams {
-    fn give_up_oldest(&mut self, limits: &Limits, found: &mut Found) {
-        if let Some((key, mut oldest)) = self.all.pop_first() {
+    fn give_up_oldest(&mut self, limits: &Limits, found: &mut Found) -> bool {
+        self.all.pop_first().is_some_and(|(key, mut oldest)| {
+            let held = oldest.held;
             oldest.finish(limits, found);
             self.accounts.settle(&key, &mut oldest);
-        }
+            held > 0
+        })
     }
 
     fn expire_holes(&mut self, time: i64, limits: &Limits, found: &mut Found) {
@@ -344,8 +346,11 @@ impl Dissector {
         }
         let known = |one: &Self| one.streams.all.len();
         while self.together(known) >= limits.streams {
-            self.found.limit(&packet.position, format!("more than {} TCP streams", limits.streams));
-            self.give_up_most(known, Self::give_up_oldest_stream);
+            if self.give_up_most(known, Self::give_up_oldest_stream) {
+                self.found.limit(&packet.position, format!("more than {} TCP streams", limits.streams));
+            } else {
+                self.found.count("TCP streams forgotten");
+            }
         }
     }
 
@@ -357,9 +362,9 @@ impl Dissector {
         }
     }
 
-    fn give_up_oldest_stream(&mut self) {
+    fn give_up_oldest_stream(&mut self) -> bool {
         let limits = self.found.limits.clone();
-        self.streams.give_up_oldest(&limits, &mut self.found);
+        self.streams.give_up_oldest(&limits, &mut self.found)
     }
 }
 
