@@ -6,7 +6,8 @@
     Retransmitting #2 (no NAT) to 192.0.2.10:5060:                              … up to ---
 
 Before that stands what the logger is set to write: nothing, a time on each line, or a time and where it comes from on
-the first one. Only the other side's address is written.
+the first one, which of the older driver's lines is often one of its own, as its texts begin with a line end. Only the
+other side's address is written.
 """
 
 from __future__ import annotations
@@ -78,6 +79,11 @@ class Asterisk:
         raw, stop, whole = message
         raw = on_the_wire(plain(raw))
         stamp = stamp_in(text[: found.start()])
+        if stamp is None and begin > low:
+            before = data.rfind(b"\n", low, begin - 1) + 1 or low
+            above = _PREFIX.match(data, before, begin)
+            if above is not None:
+                begin, stamp = before, stamp_in(above[0])
         time = self._clock.moment(stamp) if stamp is not None else None
         odd = ""
         if time is None or stamp is None:

@@ -4,8 +4,9 @@
     ------------------------------------------------------------------------
     INVITE sip:…
 
-CRs are dropped, N counts them. Old versions indent the block by three blanks and end it with dashes. Lines of other
-threads may stand between. The date is that of the nearest line before which has one, else of the file.
+CRs are dropped, N counts them. Versions before sofia-sip 1.13 indent what is below the first line by three blanks, end
+it with dashes, and cut it before a line of more than 2047 bytes. Lines of other threads may stand between. The date is
+that of the nearest line before which has one, else of the file.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 _OPENING = re.compile(
     rb"(recv|send) (\d{1,7}) bytes (?:from|to) ([a-z]{2,5})/\[([0-9A-Za-z.:%_-]{1,64})\](?::(\d{1,5}))?[^ \r\n]{0,64}"
-    rb" at (\d\d:\d\d:\d\d\.\d{1,6}):?\r?$"
+    rb" at (\d\d:\d\d:\d\d(?:\.\d{1,6})?):?\r?$"
 )
 _DASHES = re.compile(rb"[ \t]*-{60,80}[ \t]*\r?\n?\Z")
 _CLOSING = re.compile(rb"\r?\n|\Z|-{60}")
@@ -74,7 +75,7 @@ class FreeSwitch:
         if not _DASHES.match(data[following:dashes_end]):
             return Taken(following, damage="a record without its message")
         size = int(found[2])
-        indent = _INDENT if text.startswith(b"   ") else None
+        indent = _INDENT if data.startswith(b"   ", following) else None
         mark = self._marks.search(data, dashes_end)
         message = self._block.message(data, dashes_end, ended, mark=mark, size=size, prefix=indent)
         if message is not None and _FOREIGN_LINE.search(data, dashes_end - 1, message[1]):

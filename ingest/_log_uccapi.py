@@ -5,7 +5,7 @@
     Via: …
     11/23/2026|09:14:07.482 1A2C:1B30 INFO  :: End of Sending Packet - …
 
-What comes in is announced by `Data Received - PEER (To Local Address: OWN) N bytes:`. A block is what one read or write
+What comes in is announced by `Data Received -PEER (To Local Address: OWN) N bytes:`, with or without a blank. A block is what one read or write
 of the connection had: several messages, or a part of one.
 """  # noqa: E501 (the lines are so long)
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _MARK: Final = b"Local Address: "
 _OPENING = re.compile(
-    rb"INFO {1,4}:: (Sending Packet|Data Received) - ([^ \r\n]{1,128})"
+    rb"INFO {1,4}:: (Sending Packet|Data Received) - ?([^ \r\n]{1,128})"
     rb" \((?:From|To) Local Address: ([^ )\r\n]{1,128})\)"
     rb" (\d{1,7}) bytes:"
 )
@@ -43,7 +43,7 @@ class UccApi:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._marks = Finder(_MARK)
-        self._bounds = Finder(b":: End of ", b":: Sending Packet - ", b":: Data Received - ")
+        self._bounds = Finder(b":: End of ", b":: Sending Packet -", b":: Data Received -")
         self._joined = Joined()
 
     @property
