@@ -28,6 +28,7 @@ _OPENING = re.compile(
     rb"|(?:Reliably |Re)?[Tt]ransmitting (?:#\d{1,4} )?\((?:no )?NAT\) to (?P<sent>[^ \r\n]{1,128}?)(?: --->|:)\r?$"
 )
 _PREFIX = re.compile(rb"(?:\x1b\[[0-9;]{0,16}m){0,4}\[[^\]\r\n]{1,64}\] ?")
+_EXACT = re.compile(rb"\r?\n(?:<-{9}|---[ \r\n])")
 _CLOSING = re.compile(rb"[\r\n]*(?:<-{12,13}>|---[ \r\n]|---$|\Z)|\r?\n")
 _BOUNDARY = re.compile(
     rb"<-{12,13}>|---[ \r\n]|<--- |(?:\x1b\[[0-9;]{0,16}m){0,4}\[[A-Z0-9][^\]\r\n]{4,64}\] |"
@@ -46,7 +47,7 @@ class Asterisk:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._marks = Finder(b"<--- ", b"ransmitting ")
-        self._block = Block(_CLOSING, _BOUNDARY, begins=b"<-\x1b[RTt")
+        self._block = Block(_EXACT, _CLOSING, boundary=_BOUNDARY, begins=b"<-\x1b[RTt")
 
     def search(self, data: bytes, at: int) -> int:
         """Where the next mark of an opening line is."""

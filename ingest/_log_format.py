@@ -31,6 +31,8 @@ if native is not None:
 NOT_SIP: Final = "log records without SIP"
 _AHEAD: Final = 16
 """Bytes behind a message by which a closing is told."""
+_AHEAD_OF_PREFIX: Final = 512
+"""The same, with what may stand before each line of a log."""
 _NEVER: Final = 1 << 62
 
 _ESCAPED: Final = ((b" #012", b"\n"), (b"#012", b"\n"), (b" #015", b"\r"), (b"#015", b"\r"))
@@ -168,23 +170,45 @@ def host_port(text: bytes) -> str:
     return text.decode("utf-8", "replace")
 
 
+def measured(
+    data: bytes, at: int, size: int, ended: bool, *closings: re.Pattern[bytes], ahead: int = _AHEAD
+) -> int | None:
+    """Where `size` bytes of the wire end that begin at `at`, as they stand or without their CRs.
+
+    One of the closings has to stand there, the surest first, and to be told by `ahead` bytes. -1 if none does; None if
+    more bytes are needed.
+    """
+    known = len(data)
+    end = at + size
+    if end + ahead > known and not ended:
+        return None
+    if end <= known and closings[0].match(data, end):
+        return end
+    bare = with_bare_ends(data, at, size, True)
+    for closing in closings:
+        for place in (end, bare):
+            if place is not None and place <= known and closing.match(data, place):
+                return place
+    return -1
+
+
 class Block:
     """How a format lays out a message behind its opening line.
 
-    closing: matches what stands right behind a message. boundary: matches the beginning of a line that is no more of
-    the message, which begins with one of `begins`, any if empty. foreign: the same of a line that is left out. largest:
-    bytes of a message.
+    closings: match what stands right behind a message, within 16 bytes, the surest first. boundary: matches the
+    beginning of a line that is no more of the message, which begins with one of `begins`, any if empty. foreign: the
+    same of a line that is left out. largest: bytes of a message.
     """
 
     def __init__(
         self,
-        closing: re.Pattern[bytes],
+        *closings: re.Pattern[bytes],
         boundary: re.Pattern[bytes],
         foreign: re.Pattern[bytes] | None = None,
         largest: int = LOG_MESSAGE,
         begins: bytes = b"",
     ) -> None:
-        self._closing = closing
+        self._closings = closings
         self._boundary = boundary
         self._foreign = foreign
         self._largest = largest
@@ -221,49 +245,40 @@ class Block:
             return None if not ended and known < at + LOG_LINE else nothing
         if not is_start_line(data[at:line_end]):
             return nothing
-        ends = []
-        bare = data[line_end - 1 : line_end] != b"\r"
-        if size >= 0:
-            ends.append(at + size)
-            start = at
-        else:
-            body_at = _end_of_head(data, at, limit if mark < 0 else min(limit, mark))
-            if body_at < 0:
-                return None if not ended and known < limit and mark < 0 else nothing
-            size = content_length(data, at, body_at)
-            if size < 0:
-                return nothing
-            ends.append(body_at + size)
-            start = body_at
-        if size > self._largest:
+        if 0 <= size <= self._largest:
+            end = measured(data, at, size, ended, *self._closings)
+            if end != -1:
+                return None if end is None else (data[at:end], end, True)
+        start = _end_of_head(data, at, limit if mark < 0 else min(limit, mark))
+        if start < 0:
+            return None if not ended and known < limit and mark < 0 else nothing
+        length = content_length(data, at, start)
+        if not 0 <= length <= self._largest:
             return nothing
-        # Without CRs it is shorter, but not by more than half.
-        if bare and not start <= mark < start + size // 2:
-            end = with_bare_ends(data, start, size, ended)
-            if end is None:
-                return None
-            ends.append(end)
-        for end in ends:
-            if end + _AHEAD > known and not ended:
-                return None
-            if end <= known and self._closing.match(data, end):
-                return data[at:end], end, True
-        return nothing
+        end = measured(data, start, length, ended, *self._closings)
+        if end is None:
+            return None
+        return (data[at:end], end, True) if end >= 0 else nothing
 
     def _by_lines(
         self, data: bytes, at: int, ended: bool, size: int, prefix: re.Pattern[bytes] | None
     ) -> tuple[bytes, int, bool] | None:
-        """Line by line up to a boundary, or to where it has its length; lines of others left out."""
+        """Line by line up to a boundary, or to where it has its length; lines of others left out.
+
+        A body may hold a boundary: where it has its length right before the log's closing, it does.
+        """
         lines: list[bytes] = []
         wire = length = 0
         body = None if size < 0 else size
         longest = self._largest + LOG_LINE
         known = len(data)
         in_head = size < 0
+        bare = False
         limit = at + longest
         boundary, begins, foreign = self._boundary.match, self._begins, self._foreign
         strip = None if prefix is None else prefix.match
         same = b""
+        short: tuple[bytes, int, bool] | None = None
         while True:
             end = data.find(b"\n", at, limit)
             if end < 0:
@@ -272,7 +287,8 @@ class Block:
                 end = min(known, limit)
                 if end > at:
                     lines.append(data[at:end])
-                return b"".join(lines), end, False
+                unmeasured = not in_head and body is None
+                return short or (_joined(lines, unmeasured), end, unmeasured and end == known)
             start = at
             if strip is not None:
                 # Most lines have the same as the line before.
@@ -284,12 +300,15 @@ class Block:
                         start = found.end()
                         same = data[at:start] if data[start - 1] == 0x20 else b""
             line = data[start : end + 1]
-            if lines and line and line[0] in begins and boundary(line):
-                text = b"".join(lines)
-                return text, at, body is None or wire >= body
+            if short is None and lines and line and line[0] in begins and boundary(line):
+                short = _joined(lines, not in_head and body is None), at, body is None
+                if body is None:
+                    return short
             at = end + 1
             if foreign is not None and foreign.match(line):
                 continue
+            if not lines:
+                bare = line[-2:-1] != b"\r"
             lines.append(line)
             length += len(line)
             if in_head:
@@ -303,11 +322,27 @@ class Block:
                             return head, at, True
                         body = None
                 continue
-            wire += len(line) + (line[-2:-1] != b"\r")
+            wire += len(line) + (bare and line[-2:-1] != b"\r")
             if body is not None and wire >= body:
+                if short is not None:
+                    if at + _AHEAD_OF_PREFIX > known and not ended:
+                        return None
+                    skipped = strip(data, at) if strip is not None else None
+                    rest = data[at if skipped is None else skipped.end() : at + _AHEAD_OF_PREFIX]
+                    closed = size >= 0 or any(closing.match(rest) for closing in self._closings)
+                    if wire > body + 2 or not closed:
+                        return short
                 return _shortened(b"".join(lines), wire - body), at, True
             if length > self._largest:
-                return b"".join(lines), at, False
+                return short or (b"".join(lines), at, False)
+
+
+def _joined(lines: list[bytes], unmeasured: bool) -> bytes:
+    """A message of these lines. unmeasured: it doesn't say its length, so the log's own line ends are behind it."""
+    text = b"".join(lines)
+    while unmeasured and text.endswith((b"\n\n", b"\n\r\n")) and len(text) > _end_of_head(text, 0, len(text)):
+        text = text.removesuffix(b"\n").removesuffix(b"\r")
+    return text
 
 
 def _shortened(text: bytes, over: int) -> bytes:

@@ -14,8 +14,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from ._limits import LOG_MESSAGE
 from ._log_format import Block, Finder, Record, Taken, line_around, on_the_wire, plain
-from ._log_joined import Joined
+from ._log_joined import Joined, as_long
 from ._log_time import clock_in, day_in
 
 if TYPE_CHECKING:
@@ -26,11 +27,13 @@ _OPENING = re.compile(
     rb" at (\d\d:\d\d:\d\d(?:\.\d{1,6})?):?\r?$"
 )
 _DASHES = re.compile(rb"[ \t]*-{60,80}[ \t]*\r?\n?\Z")
-_CLOSING = re.compile(rb"\r?\n|\Z|-{60}")
-_BOUNDARY = re.compile(rb"[ \t]*-{60,80}[ \t]*\r?\n|(?:   )?(?:recv|send) \d{1,7} bytes (?:from|to) ")
+_EXACT = re.compile(rb"\r?\n(?:(?:recv|send) \d|\d{4}-\d\d-|[0-9a-f]{8}-|\Z)")
+_CLOSING = re.compile(rb"\r?\n|\Z")
+_BOUNDARY = re.compile(rb"-{60,80}[ \t]*\r?\n|(?:recv|send) \d{1,7} bytes (?:from|to) ")
 _FOREIGN = re.compile(rb"(?:[0-9a-f]{8}-[0-9a-f-]{27} )?\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{1,9} ")
 _FOREIGN_LINE = re.compile(rb"\n" + _FOREIGN.pattern)
-_INDENT = re.compile(rb"   ")
+_INDENTED = re.compile(rb"(?:(?:   [^\n]*|[ \t\r]*|" + _FOREIGN.pattern + rb"[^\n]*)\n)*")
+_END_OF_INDENTED = re.compile(rb"-{60,80}[ \t]*\r?\n(?:\*\*\* message truncated[^\n]*\n)?[ \t\r\n]*\Z")
 _DAYS: Final = 4096
 _STREAMS: Final = frozenset({"TCP", "TLS", "WS", "WSS"})
 
@@ -44,8 +47,8 @@ class FreeSwitch:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._marks = Finder(b" bytes from ", b" bytes to ")
-        self._block = Block(_CLOSING, _BOUNDARY, begins=b" \t-rs")
-        self._mixed = Block(_CLOSING, _BOUNDARY, _FOREIGN, begins=b" \t-rs")
+        self._block = Block(_CLOSING, boundary=_BOUNDARY, begins=b"-rs")
+        self._mixed = Block(_CLOSING, boundary=_BOUNDARY, foreign=_FOREIGN, begins=b"-rs")
         self._joined = Joined()
 
     @property
@@ -75,11 +78,18 @@ class FreeSwitch:
         if not _DASHES.match(data[following:dashes_end]):
             return Taken(following, damage="a record without its message")
         size = int(found[2])
-        indent = _INDENT if data.startswith(b"   ", following) else None
-        mark = self._marks.search(data, dashes_end)
-        message = self._block.message(data, dashes_end, ended, mark=mark, size=size, prefix=indent)
-        if message is not None and _FOREIGN_LINE.search(data, dashes_end - 1, message[1]):
-            message = self._mixed.message(data, dashes_end, ended, size=size, prefix=indent)
+        if data.startswith(b"   ", following):
+            message = _indented(data, dashes_end, ended, size)
+        else:
+            mark = self._marks.search(data, dashes_end)
+            message = self._block.message(data, dashes_end, ended, mark=mark, size=size)
+            # What looks like a line of another thread is of the body, if that has its length with it.
+            if (
+                message is not None
+                and _FOREIGN_LINE.search(data, dashes_end - 1, message[1])
+                and (len(on_the_wire(message[0])) != size or not _EXACT.match(data, message[1]))
+            ):
+                message = self._mixed.message(data, dashes_end, ended, size=size)
         if message is None:
             return None
         raw, stop, whole = message
@@ -110,3 +120,17 @@ class FreeSwitch:
             return Taken(stop, odd="keep-alives")
         records = self._joined.feed(record) if transport in _STREAMS else (record,)
         return Taken(stop, records, damage="" if whole else "a record cut short")
+
+
+def _indented(data: bytes, at: int, ended: bool, size: int) -> tuple[bytes, int, bool] | None:
+    """The message of an indented block, where that ends, and whether it is whole; None if more bytes are needed."""
+    limit = at + 2 * LOG_MESSAGE
+    found = _INDENTED.match(data, at, limit)
+    stop = found.end() if found is not None else at
+    if data.find(b"\n", stop) < 0 and len(data) < limit and not ended:
+        return None  # the line at its end may turn out to be one of it
+    lines = data[at:stop].splitlines(keepends=True)
+    text = b"".join(line.removeprefix(b"   ") for line in lines if not _FOREIGN.match(line))
+    close = _END_OF_INDENTED.search(text)
+    text = as_long(text[: close.start()] if close is not None else text, size, on_the_wire)
+    return text, stop, len(text) >= size

@@ -41,7 +41,7 @@ class OpenSips:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._marks = Finder(b" -> ")
-        self._block = Block(_CLOSING, _BOUNDARY)
+        self._block = Block(_CLOSING, boundary=_BOUNDARY)
 
     def search(self, data: bytes, at: int) -> int:
         """Where the next mark of an opening line is."""

@@ -185,7 +185,7 @@ class ByPattern:
         self._marks = Finder(literal or b"\n")
         self._by_line = not literal
         self._begun = False
-        self._block = Block(_CLOSING, pattern)
+        self._block = Block(_CLOSING, boundary=pattern)
 
     def search(self, data: bytes, at: int) -> int:
         """Where the next line may be that announces a message."""

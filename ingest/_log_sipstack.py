@@ -22,7 +22,18 @@ import binascii
 import re
 from typing import TYPE_CHECKING, Final
 
-from ._log_format import NOT_SIP, Finder, Record, Taken, host_port, line_around, on_the_wire
+from ._limits import LOG_MESSAGE
+from ._log_format import (
+    NOT_SIP,
+    Finder,
+    Record,
+    Taken,
+    content_length,
+    host_port,
+    line_around,
+    measured,
+    on_the_wire,
+)
 from ._log_time import stamp_in
 
 if TYPE_CHECKING:
@@ -30,6 +41,8 @@ if TYPE_CHECKING:
 
 _BEGIN: Final = b"$$begin_record"
 _END: Final = b"$$end_record"
+_BODY: Final = b"\nMessage-Body:"
+_CLOSING = re.compile(rb"\r?\n\$\$end_record")
 
 _HEAD = re.compile(
     rb"TL_[A-Z]{1,16}\((TF_[A-Z_]{1,32})\) {0,4}\[([^\]\r\n]{0,255})\] {0,4}[0-9A-Fa-f]{1,8}\.[0-9A-Fa-f]{1,8}::"
@@ -72,11 +85,14 @@ class SipStack:
             return Taken(following, opened=False)
         if not self._is_message(head):
             return Taken(following, odd=NOT_SIP)
-        stop = self._bounds.search(data, following)
-        if stop < 0:
+        bound = self._bounds.search(data, following)
+        if bound < 0:
             if not ended:
                 return None
-            stop = len(data)
+            bound = len(data)
+        stop = _behind_body(data, following, bound, ended)
+        if stop < 0:
+            return None
         whole = data.startswith(_END, stop)
         text = data[following : data.rfind(b"\n", following, stop) + 1 or following] if whole else data[following:stop]
         end = stop + len(_END) if whole else stop
@@ -88,7 +104,7 @@ class SipStack:
                 end = following + other.start()
             elif stop < len(data):
                 end = following
-        elif b"\nTL_" in text or text.startswith(b"TL_"):
+        elif stop == bound and (b"\nTL_" in text or text.startswith(b"TL_")):
             text = _ANY_HEAD.sub(b"", text)
         damage = "" if whole else "a record without its end"
         stamp = self._stamp(head)
@@ -114,6 +130,22 @@ class SipStack:
         return *_machine(head[2]), host_port(fields.get(b"Peer", b""))
 
 
+def _behind_body(data: bytes, at: int, stop: int, ended: bool) -> int:
+    """Where a record ends whose body may hold a mark: where it has its length. -1 if more bytes are needed."""
+    mark = data.find(_BODY, at, stop)
+    begin = mark + len(_BODY)
+    if mark < 0 or data[begin:stop].strip() in _NO_BODY[1:]:
+        return stop
+    begin += data.startswith(b" ", begin)
+    size = content_length(data, at, mark + 1)
+    if not stop - begin < size <= LOG_MESSAGE:
+        return stop
+    end = measured(data, begin, size, ended, _CLOSING)
+    if end is None:
+        return -1
+    return data.index(_END, end) if end >= 0 else stop
+
+
 def _machine(prefix: bytes) -> tuple[str, str]:
     r"""Pool and machine of a head's `[pool\machine]`; a number there is a processor's."""
     pool, backslash, machine = prefix.rpartition(b"\\")
@@ -127,11 +159,11 @@ def _message(text: bytes) -> bytes | None:
     start = text.find(b"Start-Line:")
     if start < 0:
         return None
-    body_at = text.find(b"\nMessage-Body:", start)
+    body_at = text.find(_BODY, start)
     head = text[start + len(b"Start-Line:") : body_at if body_at >= 0 else len(text)].strip()
     body = b""
     if body_at >= 0:
-        body = text[body_at + len(b"\nMessage-Body:") :]
+        body = text[body_at + len(_BODY) :]
         body = body[1:] if body.startswith(b" ") else body
         # The line end before the mark is the trace's.
         body = body.removesuffix(b"\n").removesuffix(b"\r")

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from ._log_format import Finder, Record, Taken, host_port, line_around, on_the_wire
+from ._log_format import Finder, Record, Taken, host_port, line_around, measured, on_the_wire
 from ._log_joined import Joined, as_long
 from ._log_time import stamp_in
 
@@ -30,6 +30,9 @@ _OPENING = re.compile(
 _PREFIX: Final = rb"\d\d/\d\d/\d{4}\|\d\d:\d\d:\d\d\.\d{1,6} [0-9A-Fa-f]{1,8}:[0-9A-Fa-f]{1,8} [A-Z]{3,8} {1,4}:: "
 _FIRST = re.compile(_PREFIX)
 _ENDS = re.compile(_PREFIX + rb"End of ")
+_CLOSING = re.compile(rb"\r?\n" + _ENDS.pattern)
+_AHEAD: Final = 96
+"""Bytes of that."""
 _FOREIGN = re.compile(rb"^" + _PREFIX + rb"[^\n]{0,8192}(?:\n|\Z)", re.MULTILINE)
 _LARGEST: Final = 128 * 1024
 
@@ -60,24 +63,32 @@ class UccApi:
         line = line_around(data, low, at, ended)
         if line is None:
             return None
-        begin, end, following = line
-        found = _OPENING.search(data, begin, end)
+        begin, line_end, following = line
+        found = _OPENING.search(data, begin, line_end)
         if found is None:
             return Taken(following, opened=False)
-        stop = self._bounds.search(data, following)
-        if stop < 0 or stop > following + _LARGEST:
-            if not ended and len(data) < following + _LARGEST:
-                return None
-            stop = min(following + _LARGEST, len(data))
-        mark = data.rfind(b"\n", following, stop) + 1 or following
-        whole = _ENDS.match(data, mark) is not None
-        text = data[following : mark if stop < len(data) else stop]
-        first = _FIRST.match(text)
-        if first is not None:
-            text = text[first.end() :]
-        if b"|" in text:
-            text = _FOREIGN.sub(b"", text)
-        size = int(found[4])
+        if len(data) < following + _AHEAD and not ended:
+            return None
+        first = _FIRST.match(data, following)
+        start = following if first is None else first.end()
+        size = min(int(found[4]), _LARGEST)
+        # As long as it says, if its end stands there; else, with lines of others in it, up to the next mark.
+        end = measured(data, start, size, ended, _CLOSING, ahead=_AHEAD)
+        if end is None:
+            return None
+        if end >= 0:
+            text, mark, whole = data[start:end], data.index(b"\n", end) + 1, True
+        else:
+            stop = self._bounds.search(data, following)
+            if stop < 0 or stop > following + _LARGEST:
+                if not ended and len(data) < following + _LARGEST:
+                    return None
+                stop = min(following + _LARGEST, len(data))
+            mark = data.rfind(b"\n", following, stop) + 1 or following
+            whole = _ENDS.match(data, mark) is not None
+            text = data[start : mark if stop < len(data) else stop]
+            if b"|" in text:
+                text = _FOREIGN.sub(b"", text)
         text = as_long(text, size, on_the_wire)
         stamp = stamp_in(data[begin : found.start()])
         time = self._clock.moment(stamp) if stamp is not None else None
