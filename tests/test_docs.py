@@ -37,6 +37,19 @@ def section(title: str) -> str:
     return match[1]
 
 
+def anchors(level: str) -> set[str]:
+    """What links to headings of that level and below, as GitHub names them."""
+    titles = re.findall(rf"^{level}#* (.*)$", README, re.MULTILINE)
+    return {"-".join(re.findall(r"[\w-]+", title.lower())) for title in titles}
+
+
+def test_links() -> None:
+    """What README links to within itself is a heading; its beginning links to each part."""
+    link = re.compile(r"\]\(#([\w-]+)\)")
+    assert set(link.findall(README)) <= anchors("##")
+    assert set(link.findall(README.partition("\n## ")[0])) == anchors("##") - anchors("###")
+
+
 def blocks(text: str, language: str = "") -> list[str]:
     """The fenced blocks of a language in a text."""
     fenced = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
