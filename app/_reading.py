@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from sipcdr.builder import Correlator, Rules
 
+from ._spool import Overflow
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -70,32 +72,49 @@ def due_calls(
     tick: Callable[[], None],
     memory: int = MEMORY,
 ) -> Iterator[list[Call]]:
-    """Read everything, and give the calls that are due in batches. A Call-ID may come again, also in one batch."""
+    """Read everything, and give the calls that are due in batches. A Call-ID may come again, also in one batch.
+
+    What `memory` has no room for waits on disk until all is read, or for `hold`, or until nothing comes any more.
+    """
     correlator = Correlator(Rules(), hold=hold, memory=memory)
     waiting: list[Call] = []
     size = 0
-    for batch in inputs:
-        if not batch:
-            # Nothing comes now from files that are followed: here time goes on by the clock.
-            waiting += correlator.advance(max(correlator.watermark, time.time_ns() // 1000))
-            if waiting:
-                yield reading.due(waiting)
-                waiting, size = [], 0
+
+    def due(now: int) -> list[Call]:
+        early: list[Call] = []
+        calls = overflow.others(correlator.advance(now, early), now)
+        if early:
+            overflow.add(early, now)
+        return calls
+
+    with Overflow() as overflow:
+        for batch in inputs:
+            if not batch:
+                # Nothing comes now from files that are followed: here time goes on by the clock.
+                waiting += due(max(correlator.watermark, time.time_ns() // 1000))
+                if waiting:
+                    yield reading.due(waiting)
+                    waiting, size = [], 0
+                yield from map(reading.due, overflow.take(BATCH_CALLS, BATCH_BYTES))
+                tick()
+                continue
+            chosen = selection.messages(batch)
+            reading.messages(chosen)
+            correlator.receive(chosen)
+            deadline = correlator.next_deadline()
+            if deadline is not None and deadline <= correlator.watermark:
+                before = correlator.memory_used
+                waiting += due(correlator.watermark)
+                size += before - correlator.memory_used
+                if len(waiting) >= BATCH_CALLS or size >= BATCH_BYTES:
+                    yield reading.due(waiting)
+                    waiting, size = [], 0
+            if overflow.since is not None and overflow.since + hold <= correlator.watermark:
+                yield from map(reading.due, overflow.take(BATCH_CALLS, BATCH_BYTES))
             tick()
-            continue
-        chosen = selection.messages(batch)
-        reading.messages(chosen)
-        correlator.receive(chosen)
-        deadline = correlator.next_deadline()
-        if deadline is not None and deadline <= correlator.watermark:
-            before = correlator.memory_used
-            waiting += correlator.advance(correlator.watermark)
-            size += before - correlator.memory_used
-            if len(waiting) >= BATCH_CALLS or size >= BATCH_BYTES:
-                yield reading.due(waiting)
-                waiting, size = [], 0
-        tick()
-    waiting += correlator.finish()
-    reading.odd["calls written early, as memory was full"] += correlator.counts["early"]
-    for at in range(0, len(waiting), BATCH_CALLS):
-        yield reading.due(waiting[at : at + BATCH_CALLS])
+        waiting += overflow.others(correlator.finish(), correlator.watermark)
+        reading.odd["calls that waited on disk, as memory was full"] += correlator.counts["early"]
+        for at in range(0, len(waiting), BATCH_CALLS):
+            yield reading.due(waiting[at : at + BATCH_CALLS])
+        waiting = []
+        yield from map(reading.due, overflow.take(BATCH_CALLS, BATCH_BYTES))

@@ -68,8 +68,9 @@ class Correlator:
         self._held: deque[_Open] = deque()
         self._quiet: list[tuple[int, int, _Open]] = []
         self._pushed = 0
-        # Of the held ones, those whose call has left memory.
+        # Of the held ones and of the quiet ones, those whose call has left memory.
         self._gone = 0
+        self._gone_quiet = 0
 
     def __len__(self) -> int:
         """Calls in memory."""
@@ -136,8 +137,11 @@ class Correlator:
             deadlines.append(self._quiet[0][0])
         return min(deadlines, default=None)
 
-    def advance(self, now: int) -> list[Call]:
-        """Move the watermark to `now` if it is behind, and take the calls that are due out of memory."""
+    def advance(self, now: int, early: list[Call] | None = None) -> list[Call]:
+        """Move the watermark to `now` if it is behind, and take the calls that are due out of memory.
+
+        Those that are due by the memory cap alone go to `early` instead, if that is given.
+        """
         self.watermark = now = max(now, self.watermark)
         due: list[Call] = []
         quiet = self._quiet
@@ -147,23 +151,33 @@ class Correlator:
                 heapq.heapreplace(quiet, (entry.quiet_until, pushed, entry))
                 continue
             heapq.heappop(quiet)
-            if not entry.gone:
+            if entry.gone:
+                self._gone_quiet -= 1
+            else:
                 due.append(self._take(entry))
         held = self._held
         while held:
             entry = held[0]
             if not entry.gone:
+                taken = due
                 if entry.hold_until > now:
                     if self.memory_used <= self._memory:
                         break
                     self.counts["early"] += 1
-                due.append(self._take(entry))
+                    taken = due if early is None else early
+                self._gone_quiet += entry.quiet_until is not None
+                taken.append(self._take(entry))
             held.popleft()
             self._gone -= 1
-        if self._gone > max(_GONE, len(self._open)):
+        most = max(_GONE, len(self._open) // 4)
+        if self._gone > most:
             # An old call that goes on holds up the entries of all that came and went since.
             self._held = deque(entry for entry in held if not entry.gone)
             self._gone = 0
+        if self._gone_quiet > most:
+            self._quiet = [item for item in quiet if not item[2].gone]
+            heapq.heapify(self._quiet)
+            self._gone_quiet = 0
         return due
 
     def finish(self) -> list[Call]:
@@ -171,7 +185,7 @@ class Correlator:
         due = [self._take(entry) for entry in self._held if not entry.gone]
         self._held.clear()
         self._quiet.clear()
-        self._gone = 0
+        self._gone = self._gone_quiet = 0
         return due
 
     def _take(self, entry: _Open) -> Call:
