@@ -249,7 +249,7 @@ class Block:
             end = measured(data, at, size, ended, *self._closings)
             if end != -1:
                 return None if end is None else (data[at:end], end, True)
-        start = _end_of_head(data, at, limit if mark < 0 else min(limit, mark))
+        start = behind_head(data, at, limit if mark < 0 else min(limit, mark))
         if start < 0:
             return None if not ended and known < limit and mark < 0 else nothing
         length = content_length(data, at, start)
@@ -340,7 +340,7 @@ class Block:
 def _joined(lines: list[bytes], unmeasured: bool) -> bytes:
     """A message of these lines. unmeasured: it doesn't say its length, so the log's own line ends are behind it."""
     text = b"".join(lines)
-    while unmeasured and text.endswith((b"\n\n", b"\n\r\n")) and len(text) > _end_of_head(text, 0, len(text)):
+    while unmeasured and text.endswith((b"\n\n", b"\n\r\n")) and len(text) > behind_head(text, 0, len(text)):
         text = text.removesuffix(b"\n").removesuffix(b"\r")
     return text
 
@@ -353,7 +353,8 @@ def _shortened(text: bytes, over: int) -> bytes:
     return text
 
 
-def _end_of_head(data: bytes, at: int, limit: int) -> int:
+def behind_head(data: bytes, at: int, limit: int) -> int:
+    """Where a message's head that begins at `at` ends, with its empty line; -1 if it doesn't before `limit`."""
     crlf = data.find(b"\n\r\n", at, limit)
     bare = data.find(b"\n\n", at, limit if crlf < 0 else crlf + 1)
     if bare >= 0:

@@ -23,15 +23,28 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from ._limits import LOG_MESSAGE
-from ._log_format import Finder, Record, Taken, content_length, host_port, line_around
+from ._log_format import (
+    Finder,
+    Record,
+    Taken,
+    behind_head,
+    content_length,
+    host_port,
+    line_around,
+    measured,
+    on_the_wire,
+    with_bare_ends,
+)
 from ._sip import is_start_line
 
 if TYPE_CHECKING:
     from ._log_time import Clock
 
 _OPEN: Final = b"=" * 20 + b"\ntag: "
-_TEXT: Final = b"~" * 20 + b"\n"
+_OPEN_CRLF: Final = b"=" * 20 + b"\r\ntag: "
+_TEXT = re.compile(rb"~{20}\r?\n")
 _CLOSE: Final = b"|" * 20
+_CLOSING = re.compile(rb"\|{20}")
 _FIELDS: Final = 2048
 _FIELD = re.compile(rb"^(time|proto|srcip|srcport|dstip|dstport): *([^\r\n]{0,64})", re.MULTILINE)
 _NUMBERS = re.compile(rb"(\d{1,11})[. ](\d{1,6})")
@@ -47,7 +60,7 @@ class SipDump:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._marks = Finder(_OPEN)
+        self._marks = Finder(_OPEN, _OPEN_CRLF)
 
     def search(self, data: bytes, at: int) -> int:
         """Where the next record begins."""
@@ -56,14 +69,14 @@ class SipDump:
     def take(self, data: bytes, low: int, at: int, ended: bool) -> Taken | None:  # noqa: ARG002
         """The record at `at`."""
         known = len(data)
-        text_at = data.find(_TEXT, at, at + _FIELDS)
-        if text_at < 0:
+        text = _TEXT.search(data, at, at + _FIELDS)
+        if text is None:
             if known < at + _FIELDS and not ended:
                 return None
             return Taken(at + len(_OPEN), damage="a record without its message")
-        fields = {found[1]: found[2].strip() for found in _FIELD.finditer(data, at, text_at)}
-        begin = text_at + len(_TEXT)
-        end, whole = _end(data, begin, ended)
+        fields = {found[1]: found[2].strip() for found in _FIELD.finditer(data, at, text.start())}
+        begin = text.end()
+        end, whole = self._end(data, begin, ended)
         if end < 0:
             return None
         time = _time(fields.get(b"time", b""))
@@ -71,7 +84,7 @@ class SipDump:
             return Taken(end, damage="a record without a time")
         transport = fields.get(b"proto", b"").split(b" ")[0].decode("ascii", "replace").upper()
         record = Record(
-            data[begin:end],
+            on_the_wire(data[begin:end]),
             at,
             time,
             source=_address(fields, b"srcip", b"srcport"),
@@ -81,28 +94,27 @@ class SipDump:
         )
         return Taken(end, (record,), damage="" if whole else "a record without its end")
 
-
-def _end(data: bytes, begin: int, ended: bool) -> tuple[int, bool]:
-    """Where a record's message ends and whether it is whole; -1 if more bytes are needed."""
-    known = len(data)
-    limit = begin + LOG_MESSAGE
-    close = data.find(_CLOSE, begin, limit + len(_CLOSE))
-    following = data.find(_OPEN, begin, close if close >= 0 else limit + len(_OPEN))
-    bound = following if following >= 0 else close
-    # A head holds neither. A body may: by its length first.
-    body_at = data.find(b"\r\n\r\n", begin, limit if bound < 0 else bound) + 4
-    if body_at >= 4:
-        end = body_at + max(content_length(data, begin, body_at), 0)
-        if end <= limit:
-            if end + len(_CLOSE) > known and not ended:
-                return -1, False
-            if data.startswith(_CLOSE, end):
-                return end, True
-    if bound >= 0:
-        return bound, following < 0
-    if known < limit + len(_OPEN) and not ended:
-        return -1, False
-    return min(known, limit), False
+    def _end(self, data: bytes, begin: int, ended: bool) -> tuple[int, bool]:
+        """Where a record's message ends and whether it is whole; -1 if more bytes are needed."""
+        known = len(data)
+        limit = begin + LOG_MESSAGE
+        close = data.find(_CLOSE, begin, limit + len(_CLOSE))
+        following = self._marks.search(data, begin)
+        if following > (close if close >= 0 else limit):
+            following = -1
+        bound = following if following >= 0 else close
+        # A head holds neither. A body may: by its length first.
+        body_at = behind_head(data, begin, limit if bound < 0 else bound)
+        size = max(content_length(data, begin, body_at), 0) if body_at >= 0 else -1
+        if 0 <= size <= limit - body_at:
+            end = measured(data, body_at, size, ended, _CLOSING, ahead=len(_CLOSE))
+            if end != -1:
+                return (-1, False) if end is None else (end, True)
+        if bound >= 0:
+            return bound, following < 0
+        if known < limit + len(_OPEN_CRLF) and not ended:
+            return -1, False
+        return min(known, limit), False
 
 
 def _address(fields: dict[bytes, bytes], host: bytes, port: bytes) -> str:
@@ -146,17 +158,17 @@ class SipTrace:
         known = len(data)
         following = self._marks.search(data, at + 1)
         limit = at + LOG_MESSAGE if following < 0 else min(at + LOG_MESSAGE, following)
-        body_at = data.find(b"\n\r\n", at, limit)
+        body_at = behind_head(data, at, limit)
         if body_at < 0:
             if known < at + LOG_MESSAGE and following < 0 and not ended:
                 return None
             return Taken(line[2], damage="headers without an end")
-        body_at += 3
-        end = body_at + max(content_length(data, begin, body_at), 0)
-        if end > begin + 2 * LOG_MESSAGE:
-            end = body_at
+        size = content_length(data, begin, body_at)
+        end = body_at + (size if 0 <= size <= 2 * LOG_MESSAGE else 0)
         if end > known and not ended:
             return None
+        if data[line[1] : line[2]] == b"\n":
+            end = with_bare_ends(data, body_at, end - body_at, True) or end
         head = data[begin:body_at]
         fields = {found[1]: found[2].strip() for found in _HEADER.finditer(head)}
         numbers = _NUMBERS.fullmatch(fields.get(b"Time", b""))
@@ -164,7 +176,7 @@ class SipTrace:
             return Taken(min(end, known), damage="a message without a time")
         transport = fields.get(b"Fromip", b"").partition(b":")[0].decode("ascii", "replace").upper()
         record = Record(
-            _HEADER.sub(b"", head) + data[body_at:end],
+            on_the_wire(_HEADER.sub(b"", head) + data[body_at:end]),
             begin,
             int(numbers[1]) * 1_000_000 + int(numbers[2]),
             source=_place(fields.get(b"Fromip", b"")),

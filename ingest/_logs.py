@@ -63,6 +63,11 @@ _LIMITS: Final = Limits()
 _MARK: Final = 64
 """Bytes of the longest mark."""
 _PIECE: Final = 1 << 18
+_BYTE_ORDER_MARKS: Final = (
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+    (codecs.BOM_UTF8, ""),
+)
 _TEXT: Final = bytes(byte for byte in range(256) if byte in b"\t\n\f\r\x1b" or (byte >= 32 and byte != 127))
 
 
@@ -212,15 +217,15 @@ class LogReader:
         """A piece in the form that the formats know: UTF-16 becomes UTF-8."""
         if self._head is not None:
             piece = self._head + piece
-            if len(piece) < 2 and not ended:
+            if len(piece) < 3 and not ended:
                 self._head = piece
                 return b""
             self._head = None
-            for mark, name in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
+            for mark, name in _BYTE_ORDER_MARKS:
                 if piece.startswith(mark):
                     self._encode(name)
-                    piece = piece[2:]
-                    self._offset += 2
+                    piece = piece[len(mark) :]
+                    self._offset += len(mark)
         if self._decoder is None:
             return piece
         return self._decoder.decode(piece, ended).encode()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ._databases import Database, mariadb, postgres
 from ._kafka import Kafka, Login, kafka
-from ._kamailio import Logs, Tls, kamailio
+from ._kamailio import Logs, Tls, kamailio, may_be_prompt
 from ._process import Process, ServerError, free_port, make_folder
 from ._spark import connector, connector_version
 
@@ -29,5 +29,6 @@ __all__ = [
     "kamailio",
     "make_folder",
     "mariadb",
+    "may_be_prompt",
     "postgres",
 ]
