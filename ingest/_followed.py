@@ -155,8 +155,8 @@ class Followed:
             if window.ended:
                 break
             window.move(len(window.data))
-        if not reader.opened and not offset:
-            raise NotACapture("text, not a capture (pcap or pcapng), nor a log of a format that is known")
+        if not offset:
+            reader.check()
 
     def _before(self, head: bytes, offset: int) -> bytes:
         """Go to the byte; gives what a reader of captures has to know of what stands before."""

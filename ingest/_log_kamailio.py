@@ -45,6 +45,8 @@ _OPEN_CRLF: Final = b"=" * 20 + b"\r\ntag: "
 _TEXT = re.compile(rb"~{20}\r?\n")
 _CLOSE: Final = b"|" * 20
 _CLOSING = re.compile(rb"\|{20}")
+META: Final = b"v: 1.0\nversion: "
+"""How the file begins that sipdump puts beside each of its files: about the program, without messages."""
 _FIELDS: Final = 2048
 _FIELD = re.compile(rb"^(time|proto|srcip|srcport|dstip|dstport): *([^\r\n]{0,64})", re.MULTILINE)
 _NUMBERS = re.compile(rb"(\d{1,11})[. ](\d{1,6})")

@@ -21,7 +21,7 @@ from ._log_audiocodes import AudioCodes
 from ._log_avaya import Avaya
 from ._log_format import NOT_SIP, Record, Taken
 from ._log_freeswitch import FreeSwitch
-from ._log_kamailio import SipDump, SipTrace
+from ._log_kamailio import META, SipDump, SipTrace
 from ._log_opensips import OpenSips
 from ._log_pattern import ByPattern, checked
 from ._log_rows import HomerLines, Table
@@ -146,6 +146,8 @@ class LogReader:
             else [ByPattern(clock, options.pattern)]
         )
         self.opened = False
+        self._asked = options.form
+        self._besides = False
         self._source = source
         self._tally = tally
         self._limits = limits
@@ -198,6 +200,13 @@ class LogReader:
         self._take_in(b"", found, ended=True)
         return found
 
+    def check(self) -> None:
+        """At the end of a log: raises NotACapture where it held no record and isn't a file that has none."""
+        if self.opened or self._besides:
+            return
+        known = "a format that is known" if self._asked == "auto" else f"the format {self._asked}"
+        raise NotACapture(f"text, not a capture (pcap or pcapng), nor a log of {known}")
+
     def _take_in(self, piece: bytes, found: list[LogMessage], *, ended: bool) -> None:
         text = self._text(piece, ended)
         if text:
@@ -217,10 +226,11 @@ class LogReader:
         """A piece in the form that the formats know: UTF-16 becomes UTF-8."""
         if self._head is not None:
             piece = self._head + piece
-            if len(piece) < 3 and not ended:
+            if len(piece) < len(META) and not ended:
                 self._head = piece
                 return b""
             self._head = None
+            self._besides = piece.startswith(META)
             for mark, name in _BYTE_ORDER_MARKS:
                 if piece.startswith(mark):
                     self._encode(name)
@@ -378,10 +388,7 @@ def log_messages(
     yield [found.message for found in reader.finish()]
     if window.source.damage:
         tally.problem(window.source.name, 0, window.base, window.source.damage)
-    if not reader.opened:
-        if options.form == "auto":
-            raise NotACapture("text, not a capture (pcap or pcapng), nor a log of a format that is known")
-        raise NotACapture(f"text, not a capture (pcap or pcapng), nor a log of the format {options.form}")
+    reader.check()
 
 
 def written(name: str) -> int:

@@ -84,6 +84,15 @@ def test_a_log_of_another_format(tmp_path: Path) -> None:
     assert "text, not a capture (pcap or pcapng), nor a log of a format that is known" in done.err
 
 
+def test_a_folder_of_sipdump(tmp_path: Path) -> None:
+    """What Kamailio writes about itself beside its dump is no log, and no mistake."""
+    (tmp_path / "kamailio-2026-11-23--09-14-07.data").write_bytes(LOGS["kamailio-sipdump.data"].data)
+    (tmp_path / "kamailio-2026-11-23--09-14-07.meta").write_text("v: 1.0\nversion: kamailio 5.6.3\nnrprocs: 8\n")
+    done = sipcdr("replay", str(tmp_path), "--to", "none", "--format", "json")
+    assert done.status == 0, done.err
+    assert done.calls == [CALL_ID]
+
+
 def test_explain_and_ladder() -> None:
     """They read logs as `replay` does, and know the server by its name."""
     done = sipcdr("explain", *words("sipstack.txt"))
