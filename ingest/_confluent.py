@@ -225,10 +225,6 @@ class ConfluentConsumer:
     def bounds(self, partitions: Set[Partition]) -> dict[Partition, tuple[int, int]]:
         first = self._listed(OFFSET_BEGINNING, partitions)
         end = self._listed(OFFSET_END, partitions)
-        # On a busy machine librdkafka was seen to give the end for the beginning, which would skip all between.
-        doubtful = {partition for partition in partitions if first[partition] >= end[partition]}
-        if doubtful:
-            first |= self._listed(OFFSET_BEGINNING, doubtful)
         return {partition: (first[partition], end[partition]) for partition in partitions}
 
     def _listed(self, which: int, partitions: Set[Partition]) -> dict[Partition, int]:

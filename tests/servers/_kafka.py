@@ -70,6 +70,7 @@ background.threads=2
 log.cleaner.threads=1
 log.cleaner.dedupe.buffer.size=4194304
 log.segment.bytes=16777216
+log.retention.ms=-1
 message.max.bytes=16777216
 """
 
