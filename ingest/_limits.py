@@ -71,6 +71,8 @@ LOG_WHOLE_LINE: Final = 128 * 1024
 """A line that may hold a message."""
 LOG_MESSAGE: Final = 64 * 1024
 """A message as a log lays it out."""
+LOG_DOUBT: Final = 8 * 1024
+"""Behind a line in a body that looks like the log's own, where the body's end is looked for."""
 LOG_RECORD: Final = 512 * 1024
 """From a marker on, where its record is looked for."""
 LOG_TICK: Final = 10_000

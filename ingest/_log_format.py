@@ -16,7 +16,7 @@ import msgspec
 from sipcdr.builder import native
 
 from . import _log_ends, _sip
-from ._limits import LOG_LINE, LOG_MESSAGE, LOG_WHOLE_LINE
+from ._limits import LOG_DOUBT, LOG_LINE, LOG_MESSAGE, LOG_WHOLE_LINE
 
 is_start_line = _sip.is_start_line
 content_length = _log_ends.content_length
@@ -265,14 +265,17 @@ class Block:
     ) -> tuple[bytes, int, bool] | None:
         """Line by line up to a boundary, or to where it has its length; lines of others left out.
 
-        A body may hold a boundary: where it has its length right before the log's closing, it does.
+        A body may hold a boundary, where other things than the message stand between its lines (else its length was
+        of no use): it does where it has its length right before the log's closing.
         """
         lines: list[bytes] = []
         wire = length = 0
         body = None if size < 0 else size
-        longest = self._largest + LOG_LINE
+        largest = self._largest
+        longest = largest + LOG_LINE
         known = len(data)
         in_head = size < 0
+        mixed = prefix is not None or self._foreign is not None
         bare = False
         limit = at + longest
         boundary, begins, foreign = self._boundary.match, self._begins, self._foreign
@@ -302,8 +305,9 @@ class Block:
             line = data[start : end + 1]
             if short is None and lines and line and line[0] in begins and boundary(line):
                 short = _joined(lines, not in_head and body is None), at, body is None
-                if body is None:
+                if body is None or not mixed:
                     return short
+                largest = min(largest, length + LOG_DOUBT)
             at = end + 1
             if foreign is not None and foreign.match(line):
                 continue
@@ -333,7 +337,7 @@ class Block:
                     if wire > body + 2 or not closed:
                         return short
                 return _shortened(b"".join(lines), wire - body), at, True
-            if length > self._largest:
+            if length > largest:
                 return short or (b"".join(lines), at, False)
 
 
