@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import signal
 import sqlite3
 import sys
@@ -15,10 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import click
-from rich.console import Console
 
 from sipcdr.ingest import Inputs, ReaderUnavailable, SharkOptions, Tally
-from sipcdr.sinks import Sink, SinkAddress, SinkError, without_secrets
+from sipcdr.sinks import SinkAddress, SinkError
 
 from ._collector import collect_seldom
 from ._figures import Figures
@@ -30,7 +28,6 @@ from ._replay import REFUSED_CALLS, replay_alone, replay_into, replay_unseen, st
 from ._select import Selection, address
 from ._spool import Spool
 from ._status import ALL_READ, INTERRUPTED, NOT_ALL_READ, REFUSED, USAGE, say
-from ._table import table_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -81,7 +78,7 @@ def run_replay(
     if anonymize:
         from ._anonymize import Anonymizer
 
-        key = secrets.token_bytes(32)
+        key = os.urandom(32)
         names = Anonymizer(key)
         selection = names.selection(selection)
     figures = Figures(Tally())
@@ -233,6 +230,8 @@ def _replay(run: _Run, url: str, *, ddl: bool, form: str, quiet: bool) -> int:
 
 
 def _into_database(run: _Run, url: str, ddl: bool, *, form: str, quiet: bool) -> int:
+    from sipcdr.sinks import Sink, without_secrets
+
     selection, figures = run.selection, run.figures
     try:
         with closing(Sink.open(url, ddl=ddl)) as sink, Spool() as spool:
@@ -281,6 +280,10 @@ def _print(records: Iterable[Record], form: str, *, at_once: bool) -> int:
 
 def _table(records: Iterable[Record]) -> Iterator[str]:
     """The table for the terminal that standard output is, or plain and as wide as it needs where it is none."""
+    from rich.console import Console
+
+    from ._table import table_lines
+
     console = Console()
     width = console.width if console.is_terminal or "COLUMNS" in os.environ else None
     colors = console.color_system is not None and not console.no_color and not console.legacy_windows

@@ -6,11 +6,10 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from rich.console import Console
 
     from sipcdr.ingest import Inputs
 
@@ -23,10 +22,12 @@ _SECONDS: Final = 0.1
 @contextmanager
 def progress_bar(inputs: Inputs | Jobs, figures: Figures, *, wanted: bool) -> Iterator[Callable[[], None]]:
     """Show a bar while the context lasts; what is given is to be called now and then."""
-    console = Console(stderr=True)
-    if not wanted or not console.is_terminal:
+    console = _terminal() if wanted else None
+    if console is None:
         yield lambda: None
         return
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
     bar = Progress(
         BarColumn(None),
         DownloadColumn(binary_units=True),
@@ -57,10 +58,12 @@ def progress_bar(inputs: Inputs | Jobs, figures: Figures, *, wanted: bool) -> It
 @contextmanager
 def counting_bar(*, wanted: bool) -> Iterator[Callable[[int, int, str], None]]:
     """Show a bar while the context lasts; what is given takes how much is done, of how much, and a text beside it."""
-    console = Console(stderr=True)
-    if not wanted or not console.is_terminal:
+    console = _terminal() if wanted else None
+    if console is None:
         yield lambda _done, _total, _text: None
         return
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
     bar = Progress(
         BarColumn(None),
         TaskProgressColumn(),
@@ -72,3 +75,11 @@ def counting_bar(*, wanted: bool) -> Iterator[Callable[[int, int, str], None]]:
     task = bar.add_task("", total=None)
     with bar:
         yield lambda done, total, text: bar.update(task, completed=done, total=total, description=text)
+
+
+def _terminal() -> Console | None:
+    """Standard error, if it is a terminal."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    return console if console.is_terminal else None

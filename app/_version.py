@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import runpy
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +15,9 @@ def version_line() -> str:
 
     The module that chooses is run alone: its package takes longer to import than all else that is needed here.
     """
+    import importlib.metadata
+    import runpy
+
     try:
         reader = runpy.run_path(str(_CHOICE))["words"]
     except ImportError as error:

@@ -12,16 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from sipcdr.builder import BuilderError, Call, Rules, SessionDetails, call_key, sessions
+from sipcdr.builder import BuilderError, Call, call_key, sessions
 from sipcdr.sinks import (
     Change,
-    SessionKey,
-    Sink,
     SinkConflict,
     SinkError,
     SinkRefused,
     SinkUnavailable,
-    StoredCall,
     StoredPosition,
     session_of,
 )
@@ -33,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from sipcdr.sinks import StoredKey
+    from sipcdr.builder import Rules, SessionDetails
+    from sipcdr.sinks import SessionKey, Sink, StoredCall, StoredKey
 
     from ._derived import Due
 

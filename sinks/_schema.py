@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from ._columns import DIALOG_KEYS, INDEXES, OWN_TABLES, Column, Kind
 from ._lcscdr import TABLES
-from ._types import TYPES
+from ._types import types_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +32,7 @@ def metadata(dialect: str, others: Names = frozenset()) -> sa.MetaData:
     made = sa.MetaData()
     tables: dict[str, sa.Table] = {}
     made.info[_NAMED] = tables
-    types = TYPES[dialect]
+    types = types_of(dialect)
     called = {(table, column): name for table, column, name in others}
     for name, columns in (TABLES | OWN_TABLES).items():
         items: list[sa.schema.SchemaItem] = [

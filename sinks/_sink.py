@@ -13,7 +13,7 @@ from ._existing import Existing, existing
 from ._find import find_calls
 from ._lookups import Lookups
 from ._migrate import prepare
-from ._output import Session, read_sessions
+from ._output import read_sessions
 from ._retention import Upkeep
 from ._schema import metadata
 from ._statements import LOOKUPS, Statements
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from ._records import SessionKey, StoredCall
+    from ._session import Session
 
 
 class Sink:

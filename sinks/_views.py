@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mssql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -29,7 +28,8 @@ class _AsText(FunctionElement[str]):
     inherit_cache = True
 
 
-_TEXT = mssql.VARCHAR("max")  # type: ignore[arg-type]
+# Which is VARCHAR(max) there.
+_TEXT = sa.Text().with_variant(sa.VARCHAR(), "mssql")
 _AS_TEXT = {
     "sqlite": "CAST(%s AS TEXT)",
     # One character a byte: no byte that a peer may send is an error.
@@ -144,7 +144,7 @@ def session_details_view(tables: sa.MetaData) -> sa.Select[Any]:
         ("ToUserFlag", s.c.User2Flag),
         ("CallFlag", s.c.CallFlag),
         # The emergency location of table Locations, which SIP signalling doesn't fill.
-        ("Location", sa.cast(sa.null(), sa.Text().with_variant(_TEXT, "mssql"))),
+        ("Location", sa.cast(sa.null(), _TEXT)),
         ("LastModifiedTime", s.c.LastModifiedTime),
         ("MediaTypes", s.c.MediaTypes),
     )

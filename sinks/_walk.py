@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import sqlalchemy as sa
 
-from ._output import Session, values_of
+from ._session import Session, values_of
 from ._statements import resolved
 
 if TYPE_CHECKING:

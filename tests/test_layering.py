@@ -98,11 +98,23 @@ def test_builder_calls_no_clock() -> None:
 @pytest.mark.parametrize("statement", ["import sipcdr.app._cli", "import sipcdr.builder", "import sipcdr.ingest"])
 def test_heavy_libraries_wait_for_the_command_that_needs_them(statement: str) -> None:
     """Neither `sipcdr --version` nor the derivation nor the reader pays for what others need."""
+    heavy = {"sqlalchemy", "rich", "zstandard", "sqlite3", "kafka", "pyshark", "lxml", "alembic"}
+    assert loaded_by(statement) & (heavy | SPARK | {"pandas", "numpy"}) == set()
+
+
+def test_a_replay_without_a_database_loads_none() -> None:
+    """Neither SQLAlchemy nor what draws on a terminal is imported for `--to none --quiet`."""
+    replay = ["replay", str(ROOT / "fixtures" / "answered-ipv6.pcap"), "--to", "none", "--quiet"]
+    loaded = loaded_by(f"from sipcdr.app._cli import main; main({replay!r}, standalone_mode=False)")
+    assert loaded & {"sqlalchemy", "alembic", "rich"} == set()
+    assert "zstandard" in loaded
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The top packages that a fresh interpreter has imported after it."""
     code = f"{statement}; import sys; print(*sorted({{name.split('.')[0] for name in sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded = set(done.stdout.split())
-    heavy = {"sqlalchemy", "rich", "zstandard", "sqlite3", "kafka", "pyshark", "lxml", "alembic"}
-    assert loaded & (heavy | SPARK | {"pandas", "numpy"}) == set()
+    return set(done.stdout.split())
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
