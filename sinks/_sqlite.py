@@ -39,6 +39,7 @@ _PRIMARY: Final[dict[int, type[SinkError]]] = {
     sqlite3.SQLITE_MISMATCH: SinkRefused,
     sqlite3.SQLITE_TOOBIG: SinkRefused,
 }
+_NULL: Final = float("nan")
 _EXTENDED: Final[dict[int, type[SinkError]]] = {
     sqlite3.SQLITE_CONSTRAINT_UNIQUE: SinkConflict,
     sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY: SinkConflict,
@@ -83,7 +84,32 @@ def _begin(connection: sa.Connection) -> None:
 
 
 def _run(connection: sa.Connection, bulk: Bulk, rows: Sequence[tuple[Any, ...]]) -> int:
-    return connection.exec_driver_sql(bulk.text, list(rows)).rowcount
+    text = bulk.text
+    if bulk.insert:
+        text, rows = _quick(text, rows)
+    return connection.exec_driver_sql(text, list(rows)).rowcount
+
+
+def _quick(text: str, rows: Sequence[tuple[Any, ...]]) -> tuple[str, Sequence[tuple[Any, ...]]]:
+    """An INSERT and its rows as they are bound fastest.
+
+    The driver looks for adapters of whatever is no str, int, float or bytearray: for None and bytes that takes ten
+    times what binding them does. SQLite takes a NaN for NULL.
+    """
+    before, _, marks = text.partition(" VALUES ")
+    columns: list[Sequence[Any]] = []
+    binds = marks.strip("()").split(", ")
+    for number, column in enumerate(zip(*rows, strict=True)):
+        nulls = column.count(None)
+        if nulls == len(column):
+            binds[number] = "NULL"
+        elif nulls:
+            columns.append([_NULL if value is None else value for value in column])
+        elif type(column[0]) is bytes:
+            columns.append(list(map(bytearray, column)))
+        else:
+            columns.append(column)
+    return f"{before} VALUES ({', '.join(binds)})", list(zip(*columns, strict=True))
 
 
 def _error_of(cause: Exception) -> SinkError | None:
