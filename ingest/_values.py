@@ -153,7 +153,8 @@ class Values:
         self._names_of_headers = (headers.time, headers.source, headers.destination, headers.transport)
         # Of few hosts there are many messages.
         self._addresses: dict[bytes, str] = {}
-        self._transports: dict[bytes, str] = {}
+        # The kernel leaves to the Python what isn't known yet: of a task of few records that would be most.
+        self._transports = {name.encode(): name for name in ("UDP", "TCP", "TLS", "SCTP", "WS", "WSS")}
 
     def messages(
         self, records: Sequence[Record], source: str, partition: str = ""

@@ -10,6 +10,7 @@ from sipcdr.builder import Rules
 from sipcdr.builder import sessions as sessions_of
 from sipcdr.sinks import NUMBER_COLUMNS, SESSION_COLUMNS, TIME_COLUMNS, session_of
 
+from .._collector import collect_seldom
 from .._records import text
 from ._rows import calls_of
 
@@ -61,6 +62,7 @@ def sessions(calls: DataFrame, rules: Rules = _RULES, partitions: int | None = N
     """
 
     def derive(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        collect_seldom()
         waiting: list[Session] = []
         for call, _ in calls_of(batches, []):
             waiting += map(session_of, sessions_of(call, rules))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from itertools import groupby
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from pyarrow import compute
 
 from sipcdr.builder import Correlator, Rules
 from sipcdr.ingest import Form, HeaderNames, Names, Records, Tally, Values
 
+from .._collector import collect_seldom
 from .._dead_letters import letters_of
 from .._reading import HOLD, MEMORY, Reading
 from ._report import Report
@@ -36,7 +38,7 @@ COLUMNS: Final = (
 _CALLS: Final = 4000
 _DAY: Final = 86_400_000_000
 
-_Headers = tuple[tuple[str, bytes | None], ...]
+_Headers = Sequence[tuple[str, bytes | None]]
 
 
 class Opener(msgspec.Struct, frozen=True):
@@ -52,6 +54,7 @@ class Opener(msgspec.Struct, frozen=True):
     rules: Rules
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        collect_seldom()
         reading = Reading(Tally())
         values = Values(reading.tally, form=self.form, names=self.names, headers=self.headers, key=self.key)
         correlator = Correlator(self.rules, hold=HOLD, memory=MEMORY)
@@ -86,22 +89,31 @@ def _runs(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, str, Records
         offsets, keys, values = (batch.column(name).to_pylist() for name in ("offset", "key", "value"))
         times = batch.column("time").fill_null(0).to_pylist()
         records = Records(offsets, times, keys, values, list(_headers(batch.column("headers"))))
+        topics, partitions = batch.column("topic"), batch.column("partition")
         at = 0
-        places = zip(batch.column("topic").to_pylist(), batch.column("partition").to_pylist(), strict=True)
-        for (topic, partition), run in groupby(places):
-            end = at + sum(1 for _ in run)
-            yield topic, str(partition), records[at:end]
+        for end in sorted({*_ends(topics), *_ends(partitions)}):
+            yield topics[at].as_py(), str(partitions[at]), records[at:end]
             at = end
 
 
+def _ends(column: pa.Array) -> list[int]:
+    """Where runs of a value end."""
+    encoded: Any = compute.run_end_encode(column)
+    ends: list[int] = encoded.run_ends.to_pylist()
+    return ends
+
+
 def _headers(column: pa.ListArray) -> Iterator[_Headers]:
-    """Each record's headers, without making an object of each first: most topics have none."""
+    """Each record's headers, without making an object of each first: most topics have none.
+
+    Lists of tuples, as the kernel takes them.
+    """
     inside: Any = column.flatten()
-    keys, values = inside.field("key").to_pylist(), inside.field("value").to_pylist()
+    pairs = list(zip(inside.field("key").to_pylist(), inside.field("value").to_pylist(), strict=True))
     at = 0
     for length in column.value_lengths().to_pylist():
         if length:
-            yield tuple(zip(keys[at : at + length], values[at : at + length], strict=True))
+            yield pairs[at : at + length]
             at += length
         else:
             yield ()

@@ -19,7 +19,7 @@ from .._figures import Figures
 from .._replay import REFUSED_CALLS
 from .._status import ALL_READ, INTERRUPTED, NOT_ALL_READ, REFUSED, USAGE, say
 from .._write import REPLAY
-from ._engine import is_local, is_one_machines, session
+from ._engine import is_local, is_one_machines, reason, session
 from ._fold import gathered, sessions
 from ._paths import Found, found
 from ._report import decoded, keep_refused
@@ -145,11 +145,3 @@ def _others(spark: SparkSession, folder: str) -> list[str]:
         return []
     names = [status.getPath().getName() for status in system.listStatus(path)]
     return [name for name in names if not re.fullmatch(r"\.?(part-.*|_SUCCESS(\.crc)?)|_temporary", name)]
-
-
-def reason(text: str) -> str:
-    """The line that says most of what Spark says, without the plans and stacks around it."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    # An error of Python's in a worker stands last.
-    python = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Unavailable|Refused): ", line)]
-    return (python[-1] if python else lines[0] if lines else text)[:500]

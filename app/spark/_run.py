@@ -23,13 +23,12 @@ from .._metrics import Metrics
 from .._notify import notify, watchdog_seconds
 from .._replay import REFUSED_CALLS
 from .._settings import KafkaSource
-from .._spark_needs import SparkUnavailable
+from .._spark_needs import SparkUnavailable, submitted
 from .._status import ALL_READ, NOT_ALL_READ, REFUSED
 from .._upkeep import keep_up, patient_letters, patiently_opened
 from .._write import Retry
-from ._engine import is_local, is_one_machines, session
+from ._engine import is_local, is_one_machines, reason, session
 from ._records import Opener
-from ._replay import reason
 from ._stream import Stream
 from ._writer import Writer
 
@@ -69,7 +68,9 @@ class Run:
         if is_one_machines(url) and is_local(self._master) is False:
             raise ConfigError([_ONE_MACHINE])
         configure(settings.log)
-        logging.getLogger("py4j").setLevel(logging.CRITICAL)  # what ends a batch is told once
+        # What ends a batch, and the JVM, is told once. py4j uses the root's name, too; we don't.
+        logging.getLogger("py4j").setLevel(logging.CRITICAL)
+        logging.getLogger().addFilter(lambda record: record.name != "root")
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._signal)
         server = served(settings.metrics.listen, self._metrics.registry, self.state)
@@ -103,7 +104,7 @@ class Run:
     def _with_spark(self, sources: list[tuple[str, KafkaSource]], url: str) -> int:
         from pyspark import __version__
 
-        if is_local(self._master) and not {"spark.jars", "spark.jars.packages"} & set(self._conf):
+        if not submitted() and not {"spark.jars", "spark.jars.packages"} & set(self._conf):
             self._conf["spark.jars.packages"] = f"{CONNECTOR}:{__version__}"
         spark = session("sipcdr spark run", self._master, self._conf)
         if is_one_machines(url) and not is_local(spark.sparkContext.master):

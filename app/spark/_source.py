@@ -21,6 +21,7 @@ from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 
 from sipcdr.ingest import Inputs, Problem, Tally, log_options
 
+from .._collector import collect_seldom
 from .._reading import HOLD, Reading, due_calls
 from .._select import Selection
 from ._paths import Fetched, Found, found, opened
@@ -96,6 +97,7 @@ class _Reader(DataSourceReader):
         """The calls of a part, and its reading."""
         if not isinstance(partition, Part):
             raise TypeError(type(partition).__name__)
+        collect_seldom()
         logs = _options(*self._logs)
         if (partition.part.start, partition.part.end) == (0, partition.file.size):
             return _whole(partition.file.name, logs)

@@ -29,9 +29,9 @@ from .._dead_letters import Letter
 from .._figures import Figures
 from .._settings import EARLIEST, LATEST
 from .._status import NOT_ALL_READ, REFUSED
+from ._engine import reason
 from ._fold import gathered
 from ._records import COLUMNS, Opener
-from ._replay import reason
 from ._report import decoded, keep_refused
 from ._rows import RESULT, ROWS
 

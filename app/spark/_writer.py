@@ -9,6 +9,7 @@ import msgspec
 from sipcdr.builder import Rules  # noqa: TC001 (msgspec reads annotations)
 from sipcdr.sinks import Sink, SinkConflict, SinkError, SinkFull, SinkReadOnly, SinkUnavailable
 
+from .._collector import collect_seldom
 from .._reading import BATCH_BYTES, BATCH_CALLS
 from .._write import Outcome, Retry, write_calls
 from ._report import Kept, Report
@@ -42,6 +43,7 @@ class Writer(msgspec.Struct, frozen=True):
     keep_damaged: bool = False
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        collect_seldom()
         reports: list[bytes] = []
         outcome = Outcome()
         kept = Kept()

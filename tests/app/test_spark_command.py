@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,8 @@ import pytest
 import sipcdr.app
 from tests.app.capture import sipcdr as run
 from tests.app.daemon import FIXTURES, messages_of, replayed, written
-from tests.app.spark import CONF, environment, needed
+from tests.app.spark import CONF, configured, environment, needed
+from tests.servers import spark_program
 
 KAFKA = '[[source]]\ntype = "kafka"\ntopics = ["sip"]\n'
 DATABASE = '[database]\nurl = "sqlite:///cdr.db"\n'
@@ -95,14 +95,10 @@ def test_spark_submit(tmp_path: Path) -> None:
     needed()
     whole, cut = FIXTURES / "demo.pcap", tmp_path / "cut.pcap"
     cut.write_bytes((FIXTURES / "chat.pcap").read_bytes()[:-10])
-    spec = find_spec("pyspark")
-    assert spec is not None
-    assert spec.origin is not None
     program = Path(str(sipcdr.app.__file__)).with_name("__main__.py")
     url = f"sqlite:///{tmp_path}/spark.db"
     loopback = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1", "spark.ui.enabled": "false"}
-    words = [word for item in (CONF | loopback).items() for word in ("--conf", "=".join(item))]
-    command = [str(Path(spec.origin).parent / "bin" / "spark-submit"), "--master", "local[2]", *words, str(program)]
+    command = [spark_program("spark-submit"), "--master", "local[2]", *configured(CONF | loopback), str(program)]
     done = subprocess.run(
         [*command, "spark", "replay", str(whole), str(cut), "--to", url],
         capture_output=True, text=True, check=False, cwd=tmp_path,

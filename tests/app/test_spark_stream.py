@@ -8,11 +8,11 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, TopicPartition
 
 from sipcdr.app._dead_letters import letters_in_file
 from tests.app.daemon import FIXTURES, capture, kafka_source, make_topic, messages_of, replayed, send, wait_for, written
-from tests.app.spark import SparkDaemon, needed
+from tests.app.spark import PATIENCE, SparkDaemon, ends, needed
 from tests.servers import ServerError, connector, kafka
 from tests.tools import missing
 
@@ -26,8 +26,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 MESSAGES = 6_000
 PARTITIONS = 3
-PATIENCE = 240.0
-"""Seconds: Spark takes some ten to start, and many more on a machine that has other work."""
 SHIPPED = ("demo", "transferred", "forked", "redirected", "proxied", "skype", "chat", "adds-video")
 
 
@@ -40,13 +38,6 @@ def broker() -> Iterator[Kafka]:
             yield server
     except ServerError as error:
         missing(str(error))
-
-
-def ends(broker: Kafka) -> dict[str, int]:
-    """Where the partitions end, by `TOPIC/PARTITION`."""
-    partitions = [TopicPartition("lost", 0), *(TopicPartition("random", number) for number in range(PARTITIONS))]
-    with closing(KafkaConsumer(bootstrap_servers=broker.bootstrap, metrics_enabled=False)) as consumer:
-        return {f"{each.topic}/{each.partition}": end for each, end in consumer.end_offsets(partitions).items()}
 
 
 def test_random_keys_and_a_driver_killed_twice(broker: Kafka, tmp_path: Path) -> None:
@@ -87,7 +78,7 @@ def test_random_keys_and_a_driver_killed_twice(broker: Kafka, tmp_path: Path) ->
         daemon.start()
         sender.join(120)
         assert not sender.is_alive()
-        wait_for(lambda: daemon.committed() == ends(broker), "the end", [daemon], PATIENCE)
+        wait_for(lambda: daemon.committed() == ends(broker, "random", "lost"), "the end", [daemon], PATIENCE)
         wait_for(lambda: daemon.figures().get('sipcdr_source_up{source="kafka-0"}') == 1, "the source", [daemon])
         assert daemon.get("/healthz") == (200, "ok\n")
         daemon.tells("sipcdr_lost_offsets_total", len(lost))

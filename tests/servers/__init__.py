@@ -12,9 +12,12 @@ from ._databases import Database, mariadb, postgres
 from ._kafka import Kafka, Login, kafka
 from ._kamailio import Logs, Tls, kamailio, may_be_prompt
 from ._process import Process, ServerError, free_port, make_folder
-from ._spark import connector, connector_version
+from ._s3 import bucket
+from ._spark import QUICK, Cluster, cluster, connector, connector_version, spark_program
 
 __all__ = [
+    "QUICK",
+    "Cluster",
     "Database",
     "Kafka",
     "Login",
@@ -22,6 +25,8 @@ __all__ = [
     "Process",
     "ServerError",
     "Tls",
+    "bucket",
+    "cluster",
     "connector",
     "connector_version",
     "free_port",
@@ -31,4 +36,5 @@ __all__ = [
     "mariadb",
     "may_be_prompt",
     "postgres",
+    "spark_program",
 ]

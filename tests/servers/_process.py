@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -90,7 +90,9 @@ def descendants(pid: int) -> list[int]:
 class Process:
     """A server that runs in the background, with a session of its own and its output in a file."""
 
-    def __init__(self, command: Sequence[str], log: Path, *, cwd: Path | None = None) -> None:
+    def __init__(
+        self, command: Sequence[str], log: Path, *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> None:
         self.command = list(command)
         self.log = log
         with log.open("ab") as output:
@@ -101,6 +103,7 @@ class Process:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 cwd=cwd,
+                env=env,
             )
         self.pid = self._child.pid
 
