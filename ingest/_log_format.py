@@ -171,22 +171,26 @@ def host_port(text: bytes) -> str:
 
 
 def measured(
-    data: bytes, at: int, size: int, ended: bool, *closings: re.Pattern[bytes], ahead: int = _AHEAD
+    data: bytes, at: int, size: int, ended: bool, *closings: re.Pattern[bytes], bare: bool = True, ahead: int = _AHEAD
 ) -> int | None:
-    """Where `size` bytes of the wire end that begin at `at`, as they stand or without their CRs.
+    """Where `size` bytes of the wire end that begin at `at`: as they stand, or, if `bare`, without their CRs.
 
-    One of the closings has to stand there, the surest first, and to be told by `ahead` bytes. -1 if none does; None if
-    more bytes are needed.
+    One of the closings has to stand there, the surest first and each covered by the last, and to be told by `ahead`
+    bytes. -1 if none does; None if more bytes are needed.
     """
     known = len(data)
     end = at + size
     if end + ahead > known and not ended:
         return None
-    if end <= known and closings[0].match(data, end):
+    if end > known:
+        end = known + 1
+    elif closings[0 if bare else -1].match(data, end):
         return end
-    bare = with_bare_ends(data, at, size, True)
+    if not bare:
+        return -1
+    short = with_bare_ends(data, at, size, True)
     for closing in closings:
-        for place in (end, bare):
+        for place in (end, short):
             if place is not None and place <= known and closing.match(data, place):
                 return place
     return -1
@@ -245,8 +249,9 @@ class Block:
             return None if not ended and known < at + LOG_LINE else nothing
         if not is_start_line(data[at:line_end]):
             return nothing
+        bare = data[line_end - 1] != 0x0D
         if 0 <= size <= self._largest:
-            end = measured(data, at, size, ended, *self._closings)
+            end = measured(data, at, size, ended, *self._closings, bare=bare)
             if end != -1:
                 return None if end is None else (data[at:end], end, True)
         start = behind_head(data, at, limit if mark < 0 else min(limit, mark))
@@ -255,7 +260,7 @@ class Block:
         length = content_length(data, at, start)
         if not 0 <= length <= self._largest:
             return nothing
-        end = measured(data, start, length, ended, *self._closings)
+        end = measured(data, start, length, ended, *self._closings, bare=bare)
         if end is None:
             return None
         return (data[at:end], end, True) if end >= 0 else nothing
@@ -276,8 +281,8 @@ class Block:
         known = len(data)
         in_head = size < 0
         mixed = prefix is not None or self._foreign is not None
-        bare = False
         limit = at + longest
+        bare = data[data.find(b"\n", at, limit) - 1] != 0x0D
         boundary, begins, foreign = self._boundary.match, self._begins, self._foreign
         strip = None if prefix is None else prefix.match
         same = b""
@@ -303,7 +308,7 @@ class Block:
                         start = found.end()
                         same = data[at:start] if data[start - 1] == 0x20 else b""
             line = data[start : end + 1]
-            if short is None and lines and line and line[0] in begins and boundary(line):
+            if data[start] in begins and lines and short is None and boundary(line):
                 short = _joined(lines, not in_head and body is None), at, body is None
                 if body is None or not mixed:
                     return short
@@ -311,8 +316,6 @@ class Block:
             at = end + 1
             if foreign is not None and foreign.match(line):
                 continue
-            if not lines:
-                bare = line[-2:-1] != b"\r"
             lines.append(line)
             length += len(line)
             if in_head:

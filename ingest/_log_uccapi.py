@@ -77,7 +77,9 @@ class UccApi:
         if end is None:
             return None
         if end >= 0:
-            text, mark, whole = data[start:end], data.index(b"\n", end) + 1, True
+            text, whole = data[start:end], True
+            mark = data.index(b"\n", end) + 1
+            mark = data.find(b"\n", mark) + 1 or mark  # that line names the addresses again
         else:
             stop = self._bounds.search(data, following)
             if stop < 0 or stop > following + _LARGEST:
