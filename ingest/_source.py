@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ._containers import Stream
     from ._tally import Tally
 
-CHUNK: Final = 1 << 20
+CHUNK: Final = 256 * 1024
 STANDARD_INPUT: Final = "-"
 PAUSE: Final = 0.1
 """Seconds between looks at a file that grows."""

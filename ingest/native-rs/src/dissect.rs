@@ -21,7 +21,7 @@ use crate::tally::Tally;
 use crate::tcp::Streams;
 use crate::window::{Frames, Next, Window};
 
-const ENDPOINTS: usize = 65_536;
+const ENDPOINTS: usize = 16_384;
 const NO_SIP_UDP: &str = "UDP without SIP";
 const NO_SIP_SCTP: &str = "SCTP without SIP";
 const NO_DATA_TCP: &str = "TCP without data";

@@ -22,22 +22,35 @@ struct Mark {
     position: Position,
 }
 
+/// What is held back, which most streams have none of at most times.
 #[derive(Debug, Default)]
-pub struct Framer {
+struct Held {
     buffer: Vec<u8>,
     marks: Vec<Mark>,
     need: usize,
     scanned: usize,
+}
+
+#[derive(Debug, Default)]
+pub struct Framer {
+    held: Option<Box<Held>>,
     skip: usize,
     begun: bool,
     lost: bool,
     pub idle: usize,
 }
 
+/// Where what has to be kept begins; the bytes that it needs to become whole, and those that were looked at.
+struct Taken {
+    at: usize,
+    need: usize,
+    scanned: usize,
+}
+
 impl Framer {
     /// Bytes held back.
     pub fn held(&self) -> usize {
-        self.buffer.len()
+        self.held.as_ref().map_or(0, |held| held.buffer.len())
     }
 
     pub fn feed(&mut self, mut data: &[u8], time: i64, position: &Position, limits: &Limits, sink: &mut impl Sink) {
@@ -49,54 +62,62 @@ impl Framer {
         if data.is_empty() {
             return;
         }
-        if self.buffer.is_empty() {
-            let at = self.take(data, time, position, limits, sink);
-            if at < data.len() {
-                self.buffer.extend_from_slice(&data[at..]);
-                self.marks.push(Mark { end: self.buffer.len(), time, position: position.clone() });
+        let Some(mut held) = self.held.take() else {
+            let taken = self.take(data, 0, &[], time, position, limits, sink);
+            let rest = &data[taken.at..];
+            if !rest.is_empty() {
+                let marks = vec![Mark { end: rest.len(), time, position: position.clone() }];
+                let held = Held { buffer: rest.to_vec(), marks, need: taken.need, scanned: taken.scanned };
+                self.held = Some(Box::new(held));
             }
             return;
-        }
-        self.buffer.extend_from_slice(data);
-        self.marks.push(Mark { end: self.buffer.len(), time, position: position.clone() });
-        if self.buffer.len() >= self.need {
-            let mut buffer = std::mem::take(&mut self.buffer);
-            let at = self.take(&buffer, time, position, limits, sink);
-            if at >= buffer.len() {
-                self.marks.clear();
-            } else if at > 0 {
-                buffer.drain(..at);
-                self.marks.retain_mut(|mark| {
+        };
+        held.buffer.extend_from_slice(data);
+        held.marks.push(Mark { end: held.buffer.len(), time, position: position.clone() });
+        if held.buffer.len() >= held.need {
+            let Taken { at, need, scanned } =
+                self.take(&held.buffer, held.scanned, &held.marks, time, position, limits, sink);
+            if at >= held.buffer.len() {
+                return;
+            }
+            (held.need, held.scanned) = (need, scanned);
+            if at > 0 {
+                held.buffer.drain(..at);
+                held.marks.retain_mut(|mark| {
                     let kept = mark.end > at;
                     mark.end = mark.end.saturating_sub(at);
                     kept
                 });
-                self.buffer = buffer;
-            } else {
-                self.buffer = buffer;
             }
         }
+        self.held = Some(held);
     }
 
     pub fn gap(&mut self, sink: &mut impl Sink) {
-        if end_of_head(&self.buffer, 0).is_some()
-            && let Some(mark) = self.marks.last()
+        if let Some(held) = self.held.take()
+            && end_of_head(&held.buffer, 0).is_some()
+            && let Some(mark) = held.marks.last()
         {
-            sink.message(&self.buffer, mark.time, &mark.position, true, TRANSPORT);
+            sink.message(&held.buffer, mark.time, &mark.position, true, TRANSPORT);
         }
-        self.buffer = Vec::new();
-        self.marks.clear();
-        self.need = 0;
-        self.scanned = 0;
         self.skip = 0;
         self.lost = true;
         self.begun = true;
     }
 
-    /// Give out the whole messages that `data` begins with; gives where what has to be kept begins.
-    fn take(&mut self, data: &[u8], time: i64, position: &Position, limits: &Limits, sink: &mut impl Sink) -> usize {
+    /// Give out the whole messages that `data` begins with.
+    #[allow(clippy::too_many_arguments)]
+    fn take(
+        &mut self,
+        data: &[u8],
+        mut scanned: usize,
+        marks: &[Mark],
+        time: i64,
+        position: &Position,
+        limits: &Limits,
+        sink: &mut impl Sink,
+    ) -> Taken {
         let mut at = 0;
-        let mut scanned = self.scanned;
         let limit = limits.message;
         let size = data.len();
         let mut need = 0;
@@ -126,11 +147,11 @@ impl Framer {
                 break;
             }
             let cut = end > wanted || body_at.is_none();
-            let (time, position) = match self.marks.last() {
+            let (time, position) = match marks.last() {
                 None => (time, position),
                 Some(last) => {
-                    let first = self.marks.partition_point(|mark| mark.end < wanted);
-                    let mark = self.marks.get(first).unwrap_or(last);
+                    let first = marks.partition_point(|mark| mark.end < wanted);
+                    let mark = marks.get(first).unwrap_or(last);
                     (mark.time, &mark.position)
                 }
             };
@@ -144,9 +165,7 @@ impl Framer {
             }
             at = end.min(size);
         }
-        self.need = need;
-        self.scanned = scanned.saturating_sub(at);
-        at
+        Taken { at, need, scanned: scanned.saturating_sub(at) }
     }
 
     /// Where the next start line begins, whole or as yet unfinished; none if all can be dropped.

@@ -18,7 +18,7 @@ pub enum Framing {
     Undecided(Undecided),
     Sip(Framer),
     Hep(HepPackets),
-    WebSocket(WebSocket),
+    WebSocket(Box<WebSocket>),
     Tls(TlsRecords),
 }
 
@@ -81,7 +81,7 @@ impl Framing {
         } else if HANDSHAKES.iter().any(|name| begun.starts_with(name))
             || is_sip_frame(&begun[..begun.len().min(SHOWN)])
         {
-            Some(Self::WebSocket(WebSocket::default()))
+            Some(Self::WebSocket(Box::default()))
         } else if record(begun).is_some() {
             Some(Self::Tls(TlsRecords::default()))
         } else {
