@@ -11,6 +11,8 @@
 4. TCP streams and fragments go on from a capture into the one that follows it. While the beginning of a message waits
    for its end, its file, and all that follow, are to be read again from there on.
 5. Positions of files that weren't there for an hour are deleted.
+6. A file that goes before it was read, as a ring was quicker, is an error, a figure and a dead letter. Not seen is what
+   goes while nothing runs, unless its number is missing among dumpcap's names.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from sipcdr.ingest import Dissector, Followed, Limits, NotACapture, begins, head_of, log_options
 
+from ._dead_letters import Letter
 from ._feed import Feed
+from ._unread import HEAD, Unread, digest
 from ._unwritten import Part
 
 if TYPE_CHECKING:
@@ -35,11 +39,10 @@ if TYPE_CHECKING:
     from sipcdr.ingest import Grows, LogOptions
 
     from ._feed import Running
+    from ._unread import Lost
 
 _T = TypeVar("_T")
 
-HEAD: Final = 1024
-"""Bytes by which a file is known; a capture's hold the time of its first packets."""
 _QUIET_SECONDS: Final = 2.0
 _BESIDE_SECONDS: Final = 10.0
 """An older file that was written so long after a newer one came is no older one."""
@@ -52,6 +55,7 @@ _LIMITS: Final = Limits()
 _FILES: Final = 100_000
 """Files of a folder that are looked at."""
 _STRANDS: Final = 8
+_ALL: Final = 1 << 62
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +68,7 @@ class _File:
     """A file that is read, or was and isn't written yet.
 
     start: the byte from which on it is read. known: whether it has a position. packed: by what its packed form is
-    known. waits: nothing more came the last time.
+    known. size: how large it was before it was begun anew. waits: nothing more came the last time.
     """
 
     def __init__(self, path: Path, part: Part, start: int, followed: Followed, head: bytes, *, known: bool) -> None:
@@ -75,6 +79,7 @@ class _File:
         self.head = head
         self.known = known
         self.status = followed.source.status()
+        self.size = self.status.st_size
         self.waits = False
         self.packed = ""
 
@@ -82,7 +87,10 @@ class _File:
         """Whether it was cut, or cut and written again, since it was begun."""
         source = self.followed.source
         self.status = source.status()
-        return self.status.st_size < source.taken or source.first(len(self.head)) != self.head
+        if self.status.st_size < source.taken or source.first(len(self.head)) != self.head:
+            return True
+        self.size = self.status.st_size
+        return False
 
 
 class _Strand:
@@ -140,6 +148,7 @@ class FilesFeed:
         self._over: dict[Path, tuple[int, int, int, int]] = {}
         self._came: dict[Path, float] = {}
         self._stored: dict[str, int] = {}
+        self._unread = Unread(self._stored)
         self._present: set[str] = set()
         self._listed: tuple[float, list[tuple[Path, stat_result]]] = (-_LISTED_SECONDS, [])
         self._looked = time.monotonic()
@@ -147,7 +156,7 @@ class FilesFeed:
     def run(self) -> None:
         """Read until `stop`. Raises what writing raises."""
         stored = self._waited_for(self._writer.positions(self._source))
-        self._stored = {each.partition: each.position for each in stored or ()}
+        self._stored.update((each.partition, each.position) for each in stored or ())
         try:
             while not self._stop.is_set():
                 files = self._files()
@@ -162,10 +171,18 @@ class FilesFeed:
                     self.feed.go_round()
         finally:
             self._set_open(False)
+            for file in self._busy():
+                status = file.followed.source.status()
+                if not status.st_nlink:
+                    self._unread.broken_off(file.path.name, "", file.followed.source.taken, status.st_size)
+            self._tell_lost(self._unread.rest())
             for strand in self._strands:
                 for file in strand.files:
                     file.followed.close()
             self.feed.flush()
+
+    def _busy(self) -> list[_File]:
+        return [strand.files[-1] for strand in self._strands if not strand.idle]
 
     def _files(self) -> list[tuple[Path, stat_result]]:
         """The files, the oldest first; none where there is no such folder."""
@@ -186,17 +203,41 @@ class FilesFeed:
             if len(found) >= _FILES:
                 _log.error("%s: only %d files of %s are looked at", self.feed.name, _FILES, self._folder)
                 break
+        found.sort(key=lambda item: (item[1].st_mtime_ns, item[0]))
+        if is_there:
+            self._notice(found)
         names = {path for path, _ in found}
         for gone in self._over.keys() - names:
             del self._over[gone]
         self._came = {path: self._came.get(path, time.time()) for path in names}
-        found.sort(key=lambda item: (item[1].st_mtime_ns, item[0]))
         self._listed = (now, found)
         return found
 
+    def _notice(self, files: list[tuple[Path, stat_result]]) -> None:
+        """Step 6."""
+        done = {(device, inode): size for device, inode, size, _ in self._over.values()}
+        for file in self._busy():
+            done[file.status.st_dev, file.status.st_ino] = _ALL
+        reading = {file.part.partition for strand in self._strands for file in strand.files}
+        self._tell_lost(self._unread.look(files, done, reading))
+
+    def _tell_lost(self, lost: list[Lost]) -> None:
+        for each in lost:
+            _log.error("%s: %s: %s", self.feed.name, each.name, each.reason)
+            self._metrics.lost_files.labels(self.feed.name).inc(each.files)
+            self.feed.unwritten.letters.append(
+                Letter(
+                    source=str(self._folder),
+                    partition=each.name,
+                    offset=each.offset,
+                    time=time.time_ns() // 1000,
+                    reason=each.reason,
+                )
+            )
+
     def _begin(self, files: list[tuple[Path, stat_result]]) -> bool:
         """Step 1: open the next file, if it is time for it."""
-        busy = [strand.files[-1].followed.source.status() for strand in self._strands if not strand.idle]
+        busy = [file.followed.source.status() for file in self._busy()]
         own = {(status.st_dev, status.st_ino): status.st_mtime for status in busy}
         # Of those that are being read: when the older ones were written, also where they were deleted since.
         there = {(status.st_dev, status.st_ino) for _, status in files}
@@ -230,12 +271,12 @@ class FilesFeed:
         if head.packed:
             if time.time() - status.st_mtime < _QUIET_SECONDS:
                 return False  # it is being packed
-            packed = _digest(begun)
+            packed = digest(begun)
             if self._stored.get(packed) == status.st_size:
                 self._is_known(packed, path, status)
                 return None
         known = len(head.data) >= HEAD
-        identity = _digest(head.data) if known else f"{status.st_dev}:{status.st_ino}"
+        identity = digest(head.data) if known else f"{status.st_dev}:{status.st_ino}"
         part = Part(self._source, identity)
         if part in self.feed.unwritten:
             return None  # the same by another name, which is looked at again once all of this one is written
@@ -260,6 +301,7 @@ class FilesFeed:
         if followed.source.first(len(begun)) != begun:
             followed.close()
             return False  # another has come to be called so
+        self._unread.begun((status.st_dev, status.st_ino))
         self.feed.unwritten.open(part, epoch, position)
         file = _File(path, part, position, followed, begun, known=known)
         file.packed = packed
@@ -324,14 +366,18 @@ class FilesFeed:
         except _BrokenOff:
             if self._stop.is_set():
                 return False
-        if messages:
-            self._take_in(messages, strand.since(held))
+        # What was found before it broke off is still there.
+        found = strand.dissector.take() if messages is None else messages
+        if found:
+            self._take_in(found, strand.since(held))
         if not file.known and (messages is None or file.followed.source.taken >= HEAD):
             self._know(file)
         if messages is None:
             strand.idle = True
             if not file.is_anew():
                 self._over[file.path] = _signature(file.status)
+            elif file.known:
+                self._unread.broken_off(file.path.name, file.part.partition, file.followed.source.taken, file.size)
             file.followed.close()
             for problem in self.feed.tally.problems:
                 _log.warning("%s: %s: byte %d: %s", self.feed.name, problem.source, problem.offset, problem.reason)
@@ -366,7 +412,7 @@ class FilesFeed:
         """Give a file a position that was too short for one when it was begun."""
         content = file.followed.source.first(HEAD) if not file.packed else head_of(str(file.path)).data[:HEAD]
         file.head = file.followed.source.first(HEAD)
-        part = Part(self._source, _digest(content))
+        part = Part(self._source, digest(content))
         if part in self.feed.unwritten:
             return  # a copy
         taken = self._taken(part.partition)
@@ -400,7 +446,7 @@ class FilesFeed:
         for path, _ in files:
             try:
                 head = head_of(str(path), HEAD).data
-                present |= {_digest(head), _digest(_first(path))}
+                present |= {digest(head), digest(_first(path))}
             except (NotACapture, OSError):
                 continue
             self.feed.go_round()
@@ -435,7 +481,3 @@ def _signature(status: stat_result) -> tuple[int, int, int, int]:
 def _first(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(HEAD)
-
-
-def _digest(head: bytes) -> str:
-    return hashlib.sha256(head).hexdigest()

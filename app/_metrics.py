@@ -39,6 +39,10 @@ class Metrics:
         self.lost = Counter(
             "sipcdr_lost_offsets", "Offsets that were gone before they were read.", ["source"], registry=registry
         )
+        self.lost_files = Counter(
+            "sipcdr_lost_files", "Files that were gone, or begun anew, before all of them was read.", ["source"],
+            registry=registry,
+        )  # fmt: skip
         self.stalls = Counter(
             "sipcdr_stalls", "Times a source was opened anew, as there was lag without progress.", ["source"],
             registry=registry,

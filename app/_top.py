@@ -113,9 +113,9 @@ def shown(url: str, now: Sample, before: Sample | None) -> RenderableType:
     odd = [
         (name.removeprefix("sipcdr_").removesuffix("_total").replace("_", " "), now.sum(name))
         for name in (
-            "sipcdr_lost_offsets_total", "sipcdr_stalls_total", "sipcdr_fenced_positions_total",
-            "sipcdr_split_calls_total", "sipcdr_late_messages_total", "sipcdr_absurd_times_total",
-            "sipcdr_early_calls_total",
+            "sipcdr_lost_offsets_total", "sipcdr_lost_files_total", "sipcdr_stalls_total",
+            "sipcdr_fenced_positions_total", "sipcdr_split_calls_total", "sipcdr_late_messages_total",
+            "sipcdr_absurd_times_total", "sipcdr_early_calls_total",
         )
     ]  # fmt: skip
     told = ", ".join(f"{name} {count:,.0f}" for name, count in odd if count)

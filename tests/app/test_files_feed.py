@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 import time
 from contextlib import contextmanager
+from itertools import accumulate
 from typing import TYPE_CHECKING
+
+import pytest
 
 from fixtures.calls import udp
 from fixtures.writer import pcap
 from sipcdr.app import _files_feed
 from sipcdr.app._batch_writer import BatchWriter
-from sipcdr.app._dead_letters import LetterFile
+from sipcdr.app._dead_letters import LetterFile, letters_in_file
 from sipcdr.app._feed import Running
 from sipcdr.app._files_feed import FilesFeed
 from sipcdr.app._metrics import Metrics
 from sipcdr.app._settings import Correlation, Duration
 from sipcdr.app._write import Refusals
 from sipcdr.builder import Rules
+from sipcdr.ingest import Followed
 from sipcdr.sinks import Sink
 from tests.app.capture import answered
 from tests.app.daemon import positions, wait_for
@@ -26,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    import pytest
+    from sipcdr.app._dead_letters import Letter
 
 FRAMES = [udp(answered(f"{number}@192.0.2.11")) for number in range(4)]
 
@@ -52,7 +57,19 @@ class Reading:
 
     @property
     def read(self) -> float:
-        return self.metrics.registry.get_sample_value("sipcdr_records_total", {"source": "captures-0"}) or 0
+        return self._figure("sipcdr_records_total")
+
+    @property
+    def lost(self) -> float:
+        return self._figure("sipcdr_lost_files_total")
+
+    @property
+    def seen(self) -> int:
+        """Files that were noticed."""
+        return len(self.feed._unread._seen)
+
+    def _figure(self, name: str) -> float:
+        return self.metrics.registry.get_sample_value(name, {"source": "captures-0"}) or 0
 
 
 @contextmanager
@@ -69,6 +86,90 @@ def reading(folder: Path) -> Iterator[Reading]:
 
 def stored(folder: Path) -> list[int]:
     return sorted(positions(f"sqlite:///{folder}/cdr.db").values())
+
+
+def letters(folder: Path) -> list[Letter]:
+    path = folder / "letters"
+    return list(letters_in_file(path, lambda line, why: pytest.fail(f"{line}: {why}"))) if path.exists() else []
+
+
+@pytest.mark.parametrize("way", ["deleted", "overwritten", "renamed", "packed"])
+def test_a_ring_that_laps_the_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    """What goes before it was read is a figure and a dead letter; what only has another name or form is read."""
+    first, second = tmp_path / "spool" / "a.pcap", tmp_path / "spool" / "b.pcap"
+    monkeypatch.setattr(_files_feed, "_QUIET_SECONDS", 3600.0)  # the first isn't over, and the second waits
+    with reading(tmp_path) as feed:
+        first.write_bytes(pcap(FRAMES[0]))
+        wait_for(lambda: feed.read == len(FRAMES[0]), "the first")
+        second.write_bytes(pcap(FRAMES[1]))
+        wait_for(lambda: feed.seen == 2, "the second")
+        if way == "overwritten":
+            second.write_bytes(pcap(FRAMES[2]))
+        elif way == "renamed":
+            second.rename(second.with_name("c.pcap"))
+        else:
+            if way == "packed":
+                second.with_name("b.pcap.gz").write_bytes(gzip.compress(second.read_bytes()))
+            second.unlink()
+        is_lost = way in ("deleted", "overwritten")
+        if is_lost:
+            wait_for(lambda: feed.lost == 1, "the loss")
+        monkeypatch.setattr(_files_feed, "_QUIET_SECONDS", 0.0)
+        monkeypatch.setattr(_files_feed, "_BESIDE_SECONDS", 0.0)
+        if way != "deleted":
+            wait_for(lambda: feed.read == 2 * len(FRAMES[0]), "what is there")
+    assert feed.lost == is_lost
+    assert [(each.source, each.partition) for each in letters(tmp_path)] == [(str(second.parent), "b.pcap")] * is_lost
+    if is_lost:
+        assert (
+            letters(tmp_path)[0].reason == f"the file was gone, with {len(pcap(FRAMES[1]))} bytes, before it was read"
+        )
+
+
+def test_a_file_that_is_cut_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest of it is told as lost, from the byte on that was to be read next."""
+    read, pieces = Followed.read, threading.Semaphore(1)
+    monkeypatch.setattr(Followed, "read", lambda self: read(self) if pieces.acquire(timeout=0.01) else [])
+    path = tmp_path / "spool" / "a.pcap"
+    with reading(tmp_path) as feed:
+        frames = [frame for number in range(1000) for frame in udp(answered(f"{number}@192.0.2.11"))]
+        long = pcap(frames)
+        assert len(long) > 2 << 20
+        (tmp_path / "long").write_bytes(long)
+        (tmp_path / "long").rename(path)
+        wait_for(lambda: feed.read > 0, "its first piece")
+        path.write_bytes(pcap(FRAMES[1]))
+        pieces.release(1000)
+        wait_for(lambda: feed.lost == 1, "the loss")
+        ends = accumulate((16 + len(frame) for _, frame in frames), initial=24)
+        whole = sum(end <= 2 << 20 for end in ends) - 1
+        wait_for(lambda: feed.read == whole + len(FRAMES[0]), "all before it, and the new one")
+    [letter] = letters(tmp_path)
+    assert letter.offset == 2 << 20
+    assert letter.reason == f"bytes {2 << 20} to {len(long) - 1} were gone before they were read"
+
+
+def test_numbers_of_a_ring_that_are_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that came and went between two looks, or while nothing ran, are known by dumpcap's numbers."""
+    spool = tmp_path / "spool"
+
+    def put(number: int, frames: list[tuple[int, bytes]]) -> None:
+        (spool / f"sip_{number:05}_20261125080000.pcap").write_bytes(pcap(frames))
+
+    monkeypatch.setattr(_files_feed, "_QUIET_SECONDS", 0.0)
+    with reading(tmp_path) as feed:
+        put(7, FRAMES[0])
+        wait_for(lambda: stored(tmp_path) == [len(pcap(FRAMES[0]))], "the first")
+        assert feed.lost == 0
+    put(9, FRAMES[1])
+    with reading(tmp_path) as feed:
+        wait_for(lambda: feed.lost == 1, "one while nothing ran")
+        put(12, FRAMES[2])
+        wait_for(lambda: feed.lost == 3, "two")
+        put(1, FRAMES[3])
+        wait_for(lambda: feed.read == 3 * len(FRAMES[0]), "a ring that begins anew")
+        assert feed.lost == 3
+    assert [letter.reason[:16] for letter in letters(tmp_path)] == ["numbers 8 to 8 b", "numbers 10 to 11"]
 
 
 def test_positions_of_deleted_files_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
