@@ -13,7 +13,7 @@ from ._containers import captures, is_packed
 from ._errors import NotACapture
 from ._formats import READERS, Text, records
 from ._limits import Limits
-from ._logs import LogOptions, LogReader, written
+from ._logs import LogOptions, LogReader, read_log, written
 from ._source import Source, Window, open_source
 from ._tally import Tally
 
@@ -141,20 +141,14 @@ class Followed:
     def _log(self, window: Window, head: bytes, offset: int) -> Generator[list[SipMessage]]:
         reader = self._reader(head, offset)
         again = offset
-        while True:
-            found = reader.feed(window.data)
-            if window.ended:
-                found += reader.finish()
-            found = [each for each in found if each.offset >= offset]
-            if found:
-                again = found[-1].offset
-            self.since = min([self.reached, *(each.offset for each in found)])
+        for found in read_log(reader, window):
+            fresh = [each for each in found if each.offset >= offset]
+            if fresh:
+                again = fresh[-1].offset
+            self.since = min([self.reached, *(each.offset for each in fresh)])
             # Messages of the same time, where times are coarse, have to be read again together.
             self.reached = window.base + len(window.data) if window.ended else max(min(reader.offset, again), offset)
-            yield [each.message for each in found]
-            if window.ended:
-                break
-            window.move(len(window.data))
+            yield [each.message for each in fresh]
         if not offset:
             reader.check()
 

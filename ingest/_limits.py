@@ -75,6 +75,8 @@ LOG_DOUBT: Final = 8 * 1024
 """Behind a line in a body that looks like the log's own, where the body's end is looked for."""
 LOG_RECORD: Final = 512 * 1024
 """From a marker on, where its record is looked for."""
+LOG_QUIET: Final = 2.0
+"""Seconds without anything new after which the last record of a log that grows is taken, if it looks whole."""
 LOG_TICK: Final = 10_000
 """Messages of one time that get microseconds of their own."""
 LOG_CONNECTIONS: Final = 1000

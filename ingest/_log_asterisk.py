@@ -42,7 +42,7 @@ class Asterisk:
 
     name = "asterisk"
     windows = False
-    waiting = False
+    joins = False
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

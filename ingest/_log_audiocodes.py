@@ -34,7 +34,7 @@ class AudioCodes:
 
     name = "audiocodes"
     windows = False
-    waiting = False
+    joins = False
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -74,8 +74,8 @@ class Taken(msgspec.Struct, frozen=True, gc=False):
 class Format(Protocol):
     """A log format.
 
-    name: as `--log-format` has it. windows: its bytes, where not UTF-8, are of a Windows code page. waiting: a part of
-    a message was taken, and is held back until the rest comes.
+    name: as `--log-format` has it. windows: its bytes, where not UTF-8, are of a Windows code page. joins: what it has
+    of connections is what was read and written at a time, so messages begin in one record and end in another.
     """
 
     @property
@@ -85,7 +85,7 @@ class Format(Protocol):
     def windows(self) -> bool: ...
 
     @property
-    def waiting(self) -> bool: ...
+    def joins(self) -> bool: ...
 
     def search(self, data: bytes, at: int) -> int:
         """Where the next marker begins, at or after `at`; -1 without one."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from ._limits import LOG_MESSAGE
 from ._log_format import Block, Finder, Record, Taken, line_around, on_the_wire, plain
-from ._log_joined import Joined, as_long
+from ._log_joined import as_long
 from ._log_time import clock_in, day_in
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ _FOREIGN_LINE = re.compile(rb"\n" + _FOREIGN.pattern)
 _INDENTED = re.compile(rb"(?:(?:   [^\n]*|[ \t\r]*|" + _FOREIGN.pattern + rb"[^\n]*)\n)*")
 _END_OF_INDENTED = re.compile(rb"-{60,80}[ \t]*\r?\n(?:\*\*\* message truncated[^\n]*\n)?[ \t\r\n]*\Z")
 _DAYS: Final = 4096
-_STREAMS: Final = frozenset({"TCP", "TLS", "WS", "WSS"})
 
 
 class FreeSwitch:
@@ -43,18 +42,13 @@ class FreeSwitch:
 
     name = "freeswitch"
     windows = False
+    joins = True
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._marks = Finder(b" bytes from ", b" bytes to ")
         self._block = Block(_CLOSING, boundary=_BOUNDARY, begins=b"-rs")
         self._mixed = Block(_CLOSING, boundary=_BOUNDARY, foreign=_FOREIGN, begins=b"-rs")
-        self._joined = Joined()
-
-    @property
-    def waiting(self) -> bool:
-        """Whether a part of a message is held back."""
-        return self._joined.waiting
 
     def search(self, data: bytes, at: int) -> int:
         """Where the next mark of an opening line is."""
@@ -118,8 +112,7 @@ class FreeSwitch:
         )
         if not raw.strip():
             return Taken(stop, odd="keep-alives")
-        records = self._joined.feed(record) if transport in _STREAMS else (record,)
-        return Taken(stop, records, damage="" if whole else "a record cut short")
+        return Taken(stop, (record,), damage="" if whole else "a record cut short")
 
 
 def _indented(data: bytes, at: int, ended: bool, size: int) -> tuple[bytes, int, bool] | None:

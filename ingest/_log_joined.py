@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _NOWHERE: Final = Position("", 0)
 _LIMITS: Final = Limits()
+_STREAMS: Final = frozenset({"TCP", "TLS", "WS", "WSS"})
 
 
 class Joined:
@@ -26,7 +27,9 @@ class Joined:
         self._found: list[tuple[bytes, int, bool]] = []
 
     def feed(self, piece: Record) -> tuple[Record, ...]:
-        """The messages that end in a piece of a connection."""
+        """The messages that end in a piece of a connection; what came otherwise is one."""
+        if piece.transport not in _STREAMS:
+            return (piece,)
         key = (piece.source, piece.destination, piece.transport)
         framer = self._framers.pop(key, None)
         if framer is None:

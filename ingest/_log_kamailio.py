@@ -58,7 +58,7 @@ class SipDump:
 
     name = "sipdump"
     windows = False
-    waiting = False
+    joins = False
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -138,7 +138,7 @@ class SipTrace:
 
     name = "siptrace"
     windows = False
-    waiting = False
+    joins = False
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -36,7 +36,7 @@ class OpenSips:
 
     name = "opensips"
     windows = False
-    waiting = False
+    joins = False
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

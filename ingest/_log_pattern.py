@@ -175,7 +175,7 @@ class ByPattern:
 
     name = "pattern"
     windows = False
-    waiting = False
+    joins = False
 
     def __init__(self, clock: Clock, pattern: re.Pattern[bytes]) -> None:
         self._clock = clock

@@ -26,7 +26,7 @@ class HomerLines:
 
     name = "homer"
     windows = False
-    waiting = False
+    joins = False
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -68,7 +68,7 @@ class Table:
 
     name = "sip-trace-table"
     windows = False
-    waiting = False
+    joins = False
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -60,7 +60,7 @@ class SipStack:
 
     name = "sipstack"
     windows = True
-    waiting = False
+    joins = False
     _mark = _BEGIN
     _head = _HEAD
     _any_head = _ANY_HEAD

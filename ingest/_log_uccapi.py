@@ -15,7 +15,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from ._log_format import Finder, Record, Taken, host_port, line_around, measured, on_the_wire
-from ._log_joined import Joined, as_long
+from ._log_joined import as_long
 from ._log_time import stamp_in
 
 if TYPE_CHECKING:
@@ -42,17 +42,12 @@ class UccApi:
 
     name = "uccapilog"
     windows = True
+    joins = True
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._marks = Finder(_MARK)
         self._bounds = Finder(b":: End of ", b":: Sending Packet -", b":: Data Received -")
-        self._joined = Joined()
-
-    @property
-    def waiting(self) -> bool:
-        """Whether a part of a message is held back."""
-        return self._joined.waiting
 
     def search(self, data: bytes, at: int) -> int:
         """Where the next mark of an opening line is."""
@@ -99,4 +94,4 @@ class UccApi:
         peer, own = host_port(found[2]), host_port(found[3])
         source, destination = (own, peer) if found[1].startswith(b"Send") else (peer, own)
         piece = Record(text, begin, time, stamp.tick, source, destination, "TLS", cut=not whole)
-        return Taken(max(mark, following), self._joined.feed(piece), damage="" if whole else "a record without its end")
+        return Taken(max(mark, following), (piece,), damage="" if whole else "a record without its end")

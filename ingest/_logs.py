@@ -15,12 +15,13 @@ import msgspec
 from sipcdr.builder import Position
 
 from ._errors import NotACapture, ReaderUnavailable
-from ._limits import LOG_PREFIX, LOG_RECORD, LOG_TICK, Limits
+from ._limits import LOG_PREFIX, LOG_QUIET, LOG_RECORD, LOG_TICK, Limits
 from ._log_asterisk import Asterisk
 from ._log_audiocodes import AudioCodes
 from ._log_avaya import Avaya
 from ._log_format import NOT_SIP, Record, Taken
 from ._log_freeswitch import FreeSwitch
+from ._log_joined import Joined
 from ._log_kamailio import META, SipDump, SipTrace
 from ._log_opensips import OpenSips
 from ._log_pattern import ByPattern, checked
@@ -151,6 +152,7 @@ class LogReader:
         self._source = source
         self._tally = tally
         self._limits = limits
+        self._joined = Joined()
         self._ticks = _Ticks()
         self._head: bytes | None = b"" if not offset else None
         self._decoder: codecs.IncrementalDecoder | None = None
@@ -198,6 +200,13 @@ class LogReader:
         """The messages that are left when the log has ended."""
         found: list[LogMessage] = []
         self._take_in(b"", found, ended=True)
+        return found
+
+    def settle(self) -> list[LogMessage]:
+        """The messages at the end that are whole as far as can be seen, for where nothing has come for a while."""
+        found: list[LogMessage] = []
+        while self.opened and self._data.endswith(b"\n") and self._step(found, ended=True, settles=True):
+            pass
         return found
 
     def check(self) -> None:
@@ -257,8 +266,11 @@ class LogReader:
             self._offset += at - self._place
         self._place = at
 
-    def _step(self, found: list[LogMessage], ended: bool) -> bool:
-        """Take the record at the next mark; False if there is none, or if it needs more bytes."""
+    def _step(self, found: list[LogMessage], ended: bool, *, settles: bool = False) -> bool:
+        """Take the record at the next mark; False if there is none, or if it needs more bytes.
+
+        settles: not if anything is wrong with it, as more bytes may yet mend that.
+        """
         data = self._data
         nearest, mark = None, -1
         for form in self._formats:
@@ -267,9 +279,11 @@ class LogReader:
                 nearest, mark = form, place
         if nearest is None:
             # A mark may be unfinished.
-            self._at = max(self._at, len(data) if ended else len(data) - _MARK)
+            self._at = max(self._at, len(data) if ended and not settles else len(data) - _MARK)
             return False
         taken = nearest.take(data, max(self._low, mark - LOG_PREFIX), mark, ended)
+        if settles and (taken is None or taken.damage or any(record.cut for record in taken.records)):
+            return False
         if taken is None:
             if not ended and len(data) - mark < LOG_RECORD:
                 self._at = mark
@@ -303,8 +317,9 @@ class LogReader:
             tally.counts[f"damaged log: {taken.damage}"] += 1
             tally.problem(self._source, self._line, self._offset, taken.damage)
         for record in taken.records:
-            self._scan(form, record, found)
-        if not form.waiting:
+            for message in self._joined.feed(record) if form.joins else (record,):
+                self._scan(form, message, found)
+        if not self._joined.waiting:
             self._held = None
         elif self._held is None:
             self._held = self._offset
@@ -377,18 +392,29 @@ def log_messages(
 ) -> Iterator[list[SipMessage]]:
     """The messages of a log, in batches. Raises NotACapture where it holds no record of a known format, and OSError."""
     reader = LogReader(window.source.name, tally, limits, options, written=written)
-    while True:
-        if window.data:
-            yield [found.message for found in reader.feed(window.data)]
-        if window.ended:
-            break
-        if window.waits:
-            yield []
-        window.move(len(window.data))
-    yield [found.message for found in reader.finish()]
+    for found in read_log(reader, window):
+        yield [each.message for each in found]
     if window.source.damage:
         tally.problem(window.source.name, 0, window.base, window.source.damage)
     reader.check()
+
+
+def read_log(reader: LogReader, window: Window) -> Iterator[list[LogMessage]]:
+    """What a reader finds in a source, piece by piece, to its end; of one that grows, often nothing."""
+    quiet = time.monotonic()
+    while True:
+        found = reader.feed(window.data)
+        if window.ended:
+            found += reader.finish()
+        elif window.data:
+            quiet = time.monotonic()
+        elif time.monotonic() - quiet >= LOG_QUIET:
+            quiet = time.monotonic()
+            found += reader.settle()
+        yield found
+        if window.ended:
+            return
+        window.move(len(window.data))
 
 
 def written(name: str) -> int:
