@@ -8,6 +8,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final, Self
 from zlib import crc32
 
+import msgspec
+
 from sipcdr.builder import Call
 
 if TYPE_CHECKING:
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
 _SIGNS: Final = 1 << 25
 """Marks of Call-IDs, a bit each: of a million calls one in 30 is taken for another, which costs time and no more."""
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(list[bytes]).decode
 
 
 class Spool:
@@ -30,7 +35,7 @@ class Spool:
             PRAGMA temp_store = FILE;
             PRAGMA journal_mode = OFF;
             PRAGMA synchronous = OFF;
-            CREATE TABLE written (call_id BLOB);
+            CREATE TABLE written (call_ids BLOB);
             CREATE TABLE kept (call_id BLOB, facts BLOB);
             BEGIN;
             """
@@ -44,7 +49,7 @@ class Spool:
 
     def note(self, call_ids: Iterable[bytes]) -> None:
         """Remember Call-IDs."""
-        self._database.executemany("INSERT INTO written VALUES (?)", zip(call_ids))
+        self._database.execute("INSERT INTO written VALUES (?)", (_pack(list(call_ids)),))
 
     def keep(self, calls: Iterable[Call]) -> None:
         """Keep calls, or parts of them."""
@@ -52,9 +57,9 @@ class Spool:
         self._database.executemany("INSERT INTO kept VALUES (?, ?)", rows)
 
     def call_ids(self) -> Iterator[bytes]:
-        """The Call-IDs remembered, each once."""
-        for (call_id,) in self._database.execute("SELECT DISTINCT call_id FROM written"):
-            yield call_id
+        """The Call-IDs remembered, each as often as it was noted."""
+        for (packed,) in self._database.execute("SELECT call_ids FROM written"):
+            yield from _unpack(packed)
 
     def calls(self, count: int, size: int) -> Iterator[list[Call]]:
         """The calls kept, each joined of its parts: `count` at a time, or fewer with `size` bytes of facts."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import cached_property
 from itertools import chain
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from msgspec.structs import astuple
 
 from sipcdr.builder import SessionDetails, call_key, grid
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
     from sipcdr.builder import TagPair
 
-_fields = attrgetter(*(column.field for column in FIELD_COLUMNS))
+_places = itemgetter(*(SessionDetails.__struct_fields__.index(column.field) for column in FIELD_COLUMNS))
+"""Takes the values of FIELD_COLUMNS out of all fields."""
 _TIMES: Final = tuple(place for place, column in enumerate(FIELD_COLUMNS) if column.kind is Kind.TIME)
 _LOOKUP_PLACES: Final = {
     table: tuple(place for place, column in enumerate(FIELD_COLUMNS) if column.refers.partition(".")[0] == table)
@@ -37,24 +39,21 @@ _NO_KEY: Final = SessionKey(0, 0)
 Rows = list[tuple[Any, ...]]
 
 
-class Texts(dict[int | None, Any]):
+class Texts:
     """Times as they are bound, each made once; that of None is None."""
 
     def __init__(self, time_of: Callable[[int], str]) -> None:
-        super().__init__({None: None})
+        self._known: dict[int | None, Any] = {None: None}
         self._time_of = time_of
 
-    def __missing__(self, time: int) -> str:
-        text = self[time] = self._time_of(time)
-        return text
-
-
-class _Grids(dict[int, int]):
-    """Times on the grid of the keys, each rounded once."""
-
-    def __missing__(self, time: int) -> int:
-        rounded = self[time] = grid(time)
-        return rounded
+    def of(self, times: Sequence[int | None]) -> list[Any]:
+        """The text of each."""
+        # A plain dict, as a subclass with __missing__ is slow to look into.
+        known = self._known
+        for time in times:
+            if time not in known:
+                known[time] = self._time_of(time)  # type: ignore[arg-type]
+        return list(map(known.__getitem__, times))
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -107,13 +106,14 @@ class Batch:
         self.updated = [place for place, key in enumerate(self.keys) if key is not _NO_KEY]
         self.gone = [key for change in changes for key in change.gone]
         self.texts = Texts(time_of)
-        self.grids = _Grids()
 
     def columns(self, rows: Sequence[SessionDetails]) -> tuple[list[Sequence[Any]], list[Looked]]:
         """The values of rows by FIELD_COLUMNS, with texts for times; and what is to become ids of look-ups."""
-        columns: list[Sequence[Any]] = list(zip(*map(_fields, rows), strict=True)) or [()] * len(FIELD_COLUMNS)
+        if not rows:
+            return [()] * len(FIELD_COLUMNS), []
+        columns: list[Sequence[Any]] = list(_places(tuple(zip(*map(astuple, rows), strict=True))))
         for place in _TIMES:
-            columns[place] = list(map(self.texts.__getitem__, columns[place]))
+            columns[place] = self.texts.of(columns[place])
         looked: list[Looked] = []
         for table, of_table in _LOOKUP_PLACES.items():
             # Most columns hold nothing, or one value.
@@ -126,22 +126,24 @@ class Batch:
                 looked.append(Looked(table, places, texts, values))
         return columns, looked
 
-    def bound(self, keys: Iterable[SessionKey]) -> Rows:
+    def bound(self, keys: Sequence[SessionKey]) -> Rows:
         """Keys as they are bound."""
-        texts = self.texts
-        return [(texts[key.time], key.seq) for key in keys]
+        return list(zip(self.texts.of([key.time for key in keys]), [key.seq for key in keys], strict=True))
 
     def media(self, places: Iterable[int]) -> Rows:
         """Rows of Media of these sessions. StartTime is part of the key, so two of one medium and tick are one."""
-        texts, grids = self.texts, self.grids
-        media: Rows = []
-        for place in places:
-            row = self.rows[place]
-            if row.media:
-                key = self.keys[place]
-                time, end = texts[key.time], texts[row.session_end_time]
-                media += [(time, key.seq, each.media_id, texts[grids[each.start_time]], end) for each in row.media]
-        return list(dict.fromkeys(media))
+        found = [
+            (self.keys[place], medium, row.session_end_time)
+            for place in places
+            if (row := self.rows[place]).media
+            for medium in row.media
+        ]
+        grids = {time: grid(time) for time in {medium.start_time for _, medium, _ in found}}
+        starts = self.texts.of([grids[medium.start_time] for _, medium, _ in found])
+        ends = self.texts.of([end for _, _, end in found])
+        media = [medium.media_id for _, medium, _ in found]
+        keys = self.bound([key for key, _, _ in found])
+        return list(dict.fromkeys((*key, *rest) for key, *rest in zip(keys, media, starts, ends, strict=True)))
 
     @cached_property
     def references(self) -> list[Reference]:

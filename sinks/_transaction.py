@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import msgspec
 import sqlalchemy as sa
+
+from sipcdr.builder import grid
 
 from ._batch import Batch, Reference
 from ._errors import SinkConflict, SinkRefused
@@ -114,16 +117,15 @@ class Transaction:
 
     def _allocate(self, batch: Batch) -> None:
         """Give new sessions their keys: 1, or after the highest Seq of their tick, by (InviteTime, ExternalId)."""
-        rows, keys, grids = batch.rows, batch.keys, batch.grids
+        rows, keys = batch.rows, batch.keys
         new = sorted([(rows[place].invite_time, rows[place].external_id, place) for place in batch.inserted])
         # Rows in the order of their keys cost a B-tree least.
         batch.inserted = [place for _, _, place in new]
-        seqs = {grids[time]: 0 for time, _, _ in new}
-        texts = map(batch.texts.__getitem__, seqs)
-        for time, highest in select_many(self._connection, self._statements.read_seqs, texts):
+        ticks = [grid(time) for time, _, _ in new]
+        seqs = dict.fromkeys(ticks, 0)
+        for time, highest in select_many(self._connection, self._statements.read_seqs, batch.texts.of(list(seqs))):
             seqs[self._dialect.micros_of(time)] = highest
-        for time, _, place in new:
-            tick = grids[time]
+        for tick, place in zip(ticks, batch.inserted, strict=True):
             seqs[tick] = seq = seqs[tick] + 1
             keys[place] = SessionKey(tick, seq)
 
@@ -134,17 +136,24 @@ class Transaction:
         places = batch.inserted + batch.updated
         rows = [batch.rows[place] for place in places]
         keys = batch.bound([batch.keys[place] for place in places])
-        dialogs = [(_signed(crc32(row.external_id)), row.external_id) for row in rows]
-        values = self._values(batch, rows)
-        new = keys[:count]
-        self._insert(statements.insert_dialogs, [key + dialog for key, dialog in zip(new, dialogs, strict=False)])
-        self._insert(statements.insert_sessions, [(*key, *row, 0) for key, row in zip(new, values, strict=False)])
+        names = [row.external_id for row in rows]
+        checksums = [_signed(crc32(name)) for name in names]
+        columns = self._columns(batch, rows)
+        # New ones come first, and the shortest ends a zip.
+        new = tuple(zip(*keys[:count], strict=True)) or ((), ())
+        self._insert(statements.insert_dialogs, list(zip(*new, checksums, names, strict=False)))
+        self._insert(statements.insert_sessions, list(zip(*new, *columns, repeat(0))))
         old = keys[count:]
         gone = old + batch.bound(batch.gone)
         self._run(statements.delete_media, gone)
         self._run(statements.delete_references, gone)
-        self._found(statements.update_dialogs, [dialog + key for key, dialog in zip(old, dialogs[count:], strict=True)])
-        self._found(statements.update_sessions, [row + key for key, row in zip(old, values[count:], strict=True)])
+        if old:
+            times, seqs = zip(*old, strict=True)
+            self._found(
+                statements.update_dialogs, list(zip(checksums[count:], names[count:], times, seqs, strict=True))
+            )
+            changed = [column[count:] for column in columns]
+            self._found(statements.update_sessions, list(zip(*changed, times, seqs, strict=True)))
         self._insert(statements.insert_media, batch.media(places))
         self._insert(
             statements.insert_references,
@@ -157,8 +166,8 @@ class Transaction:
         self.effect.inserted += count
         self.effect.updated += len(old)
 
-    def _values(self, batch: Batch, rows: list[SessionDetails]) -> list[tuple[Any, ...]]:
-        """Rows as FIELD_COLUMNS are bound: with ids for what look-ups hold, and texts for times."""
+    def _columns(self, batch: Batch, rows: list[SessionDetails]) -> list[Sequence[Any]]:
+        """Rows as FIELD_COLUMNS are bound, by column: with ids for what look-ups hold, and texts for times."""
         columns, looked = batch.columns(rows)
         for each in looked:
             ids = self._lookups.ids(self._connection, each)
@@ -166,18 +175,19 @@ class Transaction:
             id_of: Callable[[str | None], int | None] = ids.get  # type: ignore[assignment]
             for place, texts in zip(each.places, each.texts, strict=True):
                 columns[place] = list(map(id_of, texts))
-        return list(zip(*columns, strict=True))
+        return columns
 
     def _write_calls(self, batch: Batch) -> dict[bytes, Sequence[StoredKey]]:
         # 6. A call is stored with the keys of its sessions; compare-and-set says that nobody was in between.
         stored: dict[bytes, Sequence[StoredKey]] = {}
         inserted: list[tuple[Any, ...]] = []
         updated: list[tuple[Any, ...]] = []
-        texts = batch.texts
         version = self.version
-        for change, keys in batch.stored_keys():
+        firsts = batch.texts.of([change.first_time for change in batch.changes])
+        lasts = batch.texts.of([change.last_time for change in batch.changes])
+        for first, last, (change, keys) in zip(firsts, lasts, batch.stored_keys(), strict=True):
             stored[change.call_key] = keys
-            content = (version, texts[change.first_time], texts[change.last_time], change.facts, packed_keys(keys))
+            content = (version, first, last, change.facts, packed_keys(keys))
             if change.version is None:
                 inserted.append((change.call_key, *content))
             else:
