@@ -7,7 +7,7 @@ from collections import Counter
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
-from sipcdr.builder import Correlator, Rules
+from sipcdr.builder import Correlator, Rules, native
 
 from ._spool import Overflow
 
@@ -51,9 +51,10 @@ class Reading:
         self.responses: Counter[str] = Counter()
         self.odd: Counter[str] = Counter()
 
-    def messages(self, batch: Iterable[SipMessage]) -> None:
+    def messages(self, batch: list[SipMessage]) -> None:
         """Count messages by method."""
-        for (method, status), number in Counter(map(_method_and_status, batch)).items():
+        kinds = Counter(map(_method_and_status, batch)) if native is None else native.kinds(batch)
+        for (method, status), number in kinds.items():
             name = method if method in METHODS else "other methods"
             (self.responses if status > 0 else self.requests)[name] += number
 

@@ -67,6 +67,9 @@ class Message:
     def plain(self) -> SipMessage:
         """The same as a `SipMessage`."""
 
+def kinds(messages: list[SipMessage]) -> dict[tuple[str, int], int]:
+    """How many of these messages, of any kind, there are of each method and status."""
+
 def values(
     offsets: list[int],
     times: list[int],

@@ -12,8 +12,10 @@ def test_methods_of_any_name_are_counted_in_bounded_memory() -> None:
     """A method that nobody knows is counted with the others like it."""
     figures = Figures(Tally())
     figures.messages(
-        SipMessage(0, method, 0, b"c", b"f", b"", 1, 1, {}, b"", 0, Position("x", 1))
-        for method in ("INVITE", "FOO", "BAR", "\x1b[2J")
+        [
+            SipMessage(0, method, 0, b"c", b"f", b"", 1, 1, {}, b"", 0, Position("x", 1))
+            for method in ("INVITE", "FOO", "BAR", "\x1b[2J")
+        ]
     )
     assert figures.requests == {"INVITE": 1, "other methods": 3}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -131,6 +132,22 @@ def test_times(time: int) -> None:
     assert native is not None
     found = native.scan(data, time, PLACE, Tally(), Limits())
     assert found == _sip.scan(data, time, PLACE, Tally(), Limits())
+
+
+def test_kinds() -> None:
+    """Messages of either sort are counted by method and status, also those of methods that no rule reads."""
+    assert native is not None
+    foo = b"FOO sip:a SIP/2.0\r\nCall-ID: a\r\nCSeq: 1 FOO\r\nFrom: a\r\nTo: a\r\n\r\n"
+    messages = [
+        message
+        for data in (*seeds("messages"), foo)
+        for read in (native.scan, native.scan, _sip.scan)
+        if not isinstance(message := read(data, 5, PLACE, Tally(), Limits()), str)
+    ]
+    kinds = native.kinds(messages)
+    counted = Counter((message.method, message.status) for message in messages)
+    assert list(kinds.items()) == list(counted.items())
+    assert kinds["FOO", 0] >= 3
 
 
 def both(data: bytes, **given: Any) -> tuple[Any, SipMessage]:

@@ -1,10 +1,13 @@
 //! `Message`: what `SipMessage` is in Python, made into Python objects only where someone asks for them.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyType};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple, PyType};
 
 use crate::message::{HEADERS, METHODS, Message as Inner, Method};
 
@@ -179,6 +182,39 @@ impl Message {
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         self.plain(py)?.repr()?.extract()
     }
+}
+
+/// How many of these messages there are of each method and status, in the order in which these first come.
+#[pyfunction]
+pub fn kinds<'py>(messages: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyDict>> {
+    let mut places: BTreeMap<(u8, u16), usize> = BTreeMap::new();
+    let mut found: Vec<(Bound<'py, PyTuple>, u64)> = Vec::new();
+    for message in messages {
+        if let Ok(message) = message.cast::<Message>()
+            && let Method::Known(place) = message.get().0.method
+        {
+            match places.entry((place, message.get().0.status)) {
+                Entry::Occupied(entry) => found[*entry.get()].1 += 1,
+                Entry::Vacant(entry) => {
+                    entry.insert(found.len());
+                    found.push((kind_of(message.as_any())?, 1));
+                }
+            }
+        } else {
+            found.push((kind_of(&message)?, 1));
+        }
+    }
+    let kinds = PyDict::new(messages.py());
+    for (kind, number) in found {
+        let known: u64 = kinds.get_item(&kind)?.map_or(Ok(0), |known| known.extract())?;
+        kinds.set_item(kind, known + number)?;
+    }
+    Ok(kinds)
+}
+
+fn kind_of<'py>(message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyTuple>> {
+    let py = message.py();
+    PyTuple::new(py, [message.getattr(intern!(py, "method"))?, message.getattr(intern!(py, "status"))?])
 }
 
 /// A text as the kernel shares it.

@@ -19,7 +19,7 @@ mod _native {
     #[pymodule_export]
     use super::logs::{content_length, is_start_line, on_the_wire, with_bare_ends};
     #[pymodule_export]
-    use super::message::Message;
+    use super::message::{Message, kinds};
     #[pymodule_export]
     use super::reader::{Dissector, Peers};
     #[pymodule_export]
