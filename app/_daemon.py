@@ -155,6 +155,7 @@ class Daemon:
         self._workers: list[_Worker] = []
         self._ending = False
         self._reload = False
+        self._next: Settings | None = None
         self._woken = threading.Event()
 
     def run(self) -> int:
@@ -168,9 +169,11 @@ class Daemon:
         try:
             while True:
                 status = self._run(settings)
-                if not self._reload:
+                if self._next is None:
                     return status
-                settings = self._reloaded(settings)
+                settings, self._next = self._next, None
+                configure(settings.log)
+                _log.info("the configuration was read again")
         finally:
             notify(STOPPING="1")
             if server is not None:
@@ -193,18 +196,17 @@ class Daemon:
             self._ending = True
         self._woken.set()
 
-    def _reloaded(self, before: Settings) -> Settings:
+    def _reloaded(self, before: Settings) -> Settings | None:
+        """The configuration as it is now; None if it is wrong, so that all goes on."""
         self._reload = False
         try:
             settings = self._load()
         except ConfigError as error:
             for problem in error.problems:
                 _log.error("the configuration is not taken: %s", problem)
-            return before
-        configure(settings.log)
+            return None
         if settings.metrics.listen != before.metrics.listen:
             _log.warning("metrics.listen is taken at the next start only")
-        _log.info("the configuration was read again")
         return settings
 
     def _run(self, settings: Settings) -> int:
@@ -221,11 +223,11 @@ class Daemon:
         )
         upkeep.start()
         notify(READY="1", STATUS=f"{len(self._workers)} sources")
-        failed = self._watch()
-        if self._reload and not self._ending and failed is None:
-            notify(RELOADING="1", MONOTONIC_USEC=str(time.monotonic_ns() // 1000))
-        elif not self._reload:
+        failed = self._watch(settings)
+        if self._next is None:
             notify(STOPPING="1")
+        else:
+            notify(RELOADING="1", MONOTONIC_USEC=str(time.monotonic_ns() // 1000))
         stop.set()
         end = time.monotonic() + _END_SECONDS
         for worker in self._workers:
@@ -233,7 +235,7 @@ class Daemon:
             failed = failed or worker.failed
         self._back = None
         if self._ending or failed is not None:
-            self._reload = False
+            self._next = None
         if failed is None:
             _log.info("ended in good order" if self._ending else "sources were closed")
             return ALL_READ
@@ -243,13 +245,15 @@ class Daemon:
     def _marks(self) -> list[int | None]:
         return [None if worker.feed is None else worker.feed.unwritten.watermark for worker in self._workers]
 
-    def _watch(self) -> BaseException | None:
-        """Wait for a signal; gives the reason if it is a source that ended."""
+    def _watch(self, settings: Settings) -> BaseException | None:
+        """Wait for the wish to end, or for other settings; gives the reason if it is a source that ended."""
         seconds = watchdog_seconds()
         told = 0.0
-        while not self._ending and not self._reload:
+        while not self._ending and self._next is None:
             self._woken.wait(_TICK)
             self._woken.clear()
+            if self._reload:
+                self._next = self._reloaded(settings)
             for worker in self._workers:
                 if not worker.is_alive():
                     return worker.failed or RuntimeError(f"{worker.name} has ended")

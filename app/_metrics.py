@@ -6,7 +6,7 @@ import time
 from collections import Counter as Count
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily
 
 from ._reading import METHODS
@@ -28,6 +28,8 @@ class Metrics:
     """All figures of a process. What is counted elsewhere is fetched when Prometheus asks."""
 
     def __init__(self) -> None:
+        # Else each figure has a second one, which says when it was first counted.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry()
         self.messages = Counter(
             "sipcdr_messages", "SIP messages read, by method.", ["source", "kind", "method"], registry=registry

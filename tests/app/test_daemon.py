@@ -269,7 +269,7 @@ def test_two_groups_fence_each_other(broker: Kafka, topic: str, tmp_path: Path, 
 
 
 def test_reload(broker: Kafka, topic: str, tmp_path: Path, calls: Path) -> None:
-    """SIGHUP takes a new configuration, and not one that is wrong."""
+    """SIGHUP takes a new configuration; with one that is wrong sources aren't even closed."""
     messages = messages_of([calls])
     with Run(broker, topic, tmp_path) as run:
         ready(run)
@@ -280,6 +280,7 @@ def test_reload(broker: Kafka, topic: str, tmp_path: Path, calls: Path) -> None:
         run.daemon.config.write_text(good + '[rules.ignore]\nusers = ["ann@example.com"]\n[log]\nformat = "json"\n')
         run.daemon.signal(signal.SIGHUP)
         wait_for(lambda: '"message": "the configuration was read again"' in run.daemon.tail(), "it", [run.daemon])
+        assert run.daemon.log.read_text().count("sources were closed") == 1
         ready(run)
         send(broker.bootstrap, topic, messages)
         run.wait()
