@@ -123,8 +123,7 @@ class KafkaFeed:
             except IngestError as error:
                 _log.warning("%s: %s", self.feed.name, error)
             finally:
-                if self.feed.unwritten.parts:
-                    self._revoked(set())
+                self._revoked(set())
 
     def _go_round(self, consumer: Consumer) -> None:
         polled = consumer.poll(_POLL, _MOST)
@@ -239,7 +238,8 @@ class KafkaFeed:
         """Step 7; with kafka-python on another thread, while `poll` or `close` waits for it. Clients revoke all."""
         self._assigning = None
         self._progress.clear()
-        self.feed.flush()
+        if self.feed.unwritten.parts:
+            self.feed.flush()
         if partitions:
             _log.info("%s: gave up %d partitions", self.feed.name, len(partitions))
 

@@ -310,7 +310,7 @@ def test_settings_that_can_not_work(broker: Kafka, tmp_path: Path) -> None:
     daemon = Daemon(tmp_path, f"sqlite:///{tmp_path}/x.db", source)
     daemon.start()
     assert daemon.process is not None
-    assert daemon.process.wait(30) == 2
+    assert daemon.process.wait(90) == 2
     assert "a Kafka setting is wrong" in daemon.tail()
 
 

@@ -190,7 +190,7 @@ def test_steps_1_to_6(run: Run) -> None:
     run.script.put(P1, 5)
     run.script.first = {P0, P1}
     run.start()
-    wait_for(lambda: run.script.committed == {P0: 20, P1: 5}, "the offsets", patience=20)
+    wait_for(lambda: run.script.committed == {P0: 20, P1: 5}, "the offsets")
     assert run.script.begun == [{P0: 0, P1: 0}]
     run.end()
     assert run.epochs() == {"0": (20, 1), "1": (5, 1)}
@@ -207,26 +207,25 @@ def test_lag_without_progress(run: Run, monkeypatch: pytest.MonkeyPatch, told: b
     run.script.put(P0, 5)
     run.script.stuck = True
     run.start()
-    wait_for(lambda: len(run.script.opened) > 1, "the second consumer", patience=20)
+    wait_for(lambda: len(run.script.opened) > 1, "the second consumer")
     assert run.script.opened[0].closed
     assert run.figure("sipcdr_stalls_total", source="kafka-0") >= 1
     run.script.stuck = False
-    wait_for(lambda: run.script.committed == {P0: 5}, "the end", patience=20)
+    wait_for(lambda: run.script.committed == {P0: 5}, "the end")
     run.end()
 
 
 def test_a_partition_that_stays_behind_is_begun_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once, where it had got to, before the source is opened anew."""
-    monkeypatch.setattr("sipcdr.app._kafka_feed._DOUBT_SECONDS", 0.1)
-    monkeypatch.setattr("sipcdr.app._kafka_feed._LOOK_SECONDS", 0.1)
+    monkeypatch.setattr("sipcdr.app._kafka_feed._DOUBT_SECONDS", 2.0)
     run.script.put(P0, 5)
     run.start()
-    wait_for(lambda: run.script.committed == {P0: 5}, "the end", patience=20)
+    wait_for(lambda: run.script.committed == {P0: 5}, "the end")
     run.script.stuck = True
     run.script.put(P0, 3)
-    wait_for(lambda: run.script.begun[-1] == {P0: 5}, "the second beginning", patience=20)
+    wait_for(lambda: run.script.begun[-1] == {P0: 5}, "the second beginning")
     run.script.stuck = False
-    wait_for(lambda: run.script.committed == {P0: 8}, "the end", patience=20)
+    wait_for(lambda: run.script.committed == {P0: 8}, "the end")
     run.end()
     assert run.script.begun == [{P0: 0}, {P0: 5}]
     assert len(run.script.opened) == 1
@@ -243,7 +242,7 @@ def test_step_1_an_assignment_that_is_over_before_it_began(run: Run) -> None:
     run.script.put(P0, 5)
     run.script.steps = [lambda _: None, again]
     run.start()
-    wait_for(lambda: run.script.committed == {P0: 5}, "the end", patience=20)
+    wait_for(lambda: run.script.committed == {P0: 5}, "the end")
     run.end()
     position, epoch = run.epochs()["0"]
     assert (position, epoch >= 3) == (5, True)
@@ -254,17 +253,17 @@ def test_step_6_a_fenced_partition_is_read_no_further(run: Run) -> None:
     """The others go on; given again, it is begun again."""
     run.script.first = {P0, P1}
     run.start()
-    wait_for(lambda: run.script.begun, "the beginning", patience=20)
+    wait_for(lambda: run.script.begun, "the beginning")
     run.writer.assign("cluster sip", {"0": 0}, anew=False).result(10)
     run.script.put(P0, 3)
-    wait_for(lambda: run.figure("sipcdr_fenced_positions_total") == 1, "the fence", patience=20)
-    wait_for(lambda: P0 in run.script.opened[0].paused, "the pause", patience=20)
+    wait_for(lambda: run.figure("sipcdr_fenced_positions_total") == 1, "the fence")
+    wait_for(lambda: P0 in run.script.opened[0].paused, "the pause")
     run.script.put(P0, 3)
     run.script.put(P1, 4)
-    wait_for(lambda: run.script.committed == {P0: 0, P1: 4}, "the other", patience=20)
+    wait_for(lambda: run.script.committed == {P0: 0, P1: 4}, "the other")
     assert run.epochs()["0"] == (0, 2)
     run.script.steps = [lambda consumer: consumer.give(P0, P1)]
-    wait_for(lambda: run.script.committed == {P0: 6, P1: 4}, "the end", patience=20)
+    wait_for(lambda: run.script.committed == {P0: 6, P1: 4}, "the end")
     run.end()
 
 
@@ -280,9 +279,9 @@ def test_step_7_what_is_in_memory_is_written_before_it_goes(run: Run) -> None:
     patient(run)
     run.script.put(P0, 7)
     run.start()
-    wait_for(lambda: len(run.feed.feed.unwritten) == 7, "the calls", patience=20)
+    wait_for(lambda: len(run.feed.feed.unwritten) == 7, "the calls")
     run.script.steps = [lambda consumer: consumer.give()]
-    wait_for(lambda: run.epochs() == {"0": (7, 1)}, "the position", patience=20)
+    wait_for(lambda: run.epochs() == {"0": (7, 1)}, "the position")
     run.end()
 
 
@@ -291,7 +290,7 @@ def test_kafka_is_told_what_was_written_at_the_end(run: Run) -> None:
     patient(run)
     run.script.put(P0, 7)
     run.start()
-    wait_for(lambda: len(run.feed.feed.unwritten) == 7, "the calls", patience=20)
+    wait_for(lambda: len(run.feed.feed.unwritten) == 7, "the calls")
     run.end()
     assert run.epochs() == {"0": (7, 1)}
     assert run.script.committed == {P0: 7}
@@ -303,7 +302,7 @@ def test_kafka_is_told_a_position_that_was_written_before(run: Run) -> None:
     assert taken.position == 5
     run.script.put(P0, 5)
     run.start()
-    wait_for(lambda: run.script.committed == {P0: 5}, "the position", patience=20)
+    wait_for(lambda: run.script.committed == {P0: 5}, "the position")
     assert run.script.begun == [{P0: 5}]
     run.end()
 
@@ -313,7 +312,7 @@ def test_step_7_no_time_is_left(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("sipcdr.app._feed.FLUSH_SECONDS", 0.3)
     run.script.put(P0, 4)
     run.start()
-    wait_for(lambda: run.script.committed == {P0: 4}, "the first calls", patience=20)
+    wait_for(lambda: run.script.committed == {P0: 4}, "the first calls")
     begin = run.sink.begin
     away = True
 
@@ -324,7 +323,7 @@ def test_step_7_no_time_is_left(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(run.sink, "begin", begun)
     run.script.put(P0, 4)
-    wait_for(lambda: run.writer.busy, "a batch", patience=20)
+    wait_for(lambda: run.writer.busy, "a batch")
     rebalanced = threading.Event()
 
     def rebalance(consumer: Scripted) -> None:
@@ -335,9 +334,26 @@ def test_step_7_no_time_is_left(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
     assert rebalanced.wait(20)
     assert not len(run.feed.feed.unwritten)
     away = False
-    wait_for(lambda: run.script.committed == {P0: 8}, "the end", patience=20)
+    wait_for(lambda: run.script.committed == {P0: 8}, "the end")
     run.end()
     assert run.epochs()["0"][0] == 8
+
+
+def test_step_7_the_end_while_the_database_is_away(
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is waited for once, not again when the group is left; Kafka isn't told what isn't written."""
+    monkeypatch.setattr("sipcdr.app._feed.FLUSH_SECONDS", 0.3)
+    run.script.put(P0, 4)
+    run.start()
+    wait_for(lambda: run.script.committed == {P0: 4}, "the first calls")
+    monkeypatch.setattr(run.sink, "begin", lambda: (_ for _ in ()).throw(SinkUnavailable("away")))
+    run.script.put(P0, 4)
+    wait_for(lambda: run.writer.busy, "a batch")
+    run.end()
+    assert caplog.text.count("no time is left") == 1
+    assert run.script.opened[0].closed
+    assert run.script.committed == {P0: 4}
 
 
 def test_a_gap(run: Run) -> None:
@@ -351,13 +367,13 @@ def test_a_gap(run: Run) -> None:
         return [Lost(P0, 10, 15, 20)]
 
     run.start()
-    wait_for(lambda: run.script.committed == {P0: 10}, "the first", patience=20)
+    wait_for(lambda: run.script.committed == {P0: 10}, "the first")
     run.script.put(P0, 10)
     run.script.stuck = True
     run.script.steps = [lose]
-    wait_for(lambda: run.script.begun[-1] == {P0: 15}, "the rest", patience=20)
+    wait_for(lambda: run.script.begun[-1] == {P0: 15}, "the rest")
     run.script.stuck = False
-    wait_for(lambda: run.script.committed == {P0: 20}, "the end", patience=20)
+    wait_for(lambda: run.script.committed == {P0: 20}, "the end")
     run.end()
     assert run.figure("sipcdr_lost_offsets_total", source="kafka-0") == 5
     [letter] = letters_in_file(run.letters, lambda number, why: pytest.fail(f"{number}: {why}"))
@@ -373,6 +389,6 @@ def test_a_client_that_fails(run: Run) -> None:
     run.script.put(P0, 5)
     run.script.steps = [*([lambda _: None] * 20), fail]
     run.start()
-    wait_for(lambda: len(run.script.opened) > 1, "the second consumer", patience=20)
-    wait_for(lambda: run.epochs().get("0", (0, 0))[0] == 5, "the end", patience=20)
+    wait_for(lambda: len(run.script.opened) > 1, "the second consumer")
+    wait_for(lambda: run.epochs().get("0", (0, 0))[0] == 5, "the end")
     run.end()

@@ -48,14 +48,14 @@ def listening(url: str, **more: Any) -> Iterator[tuple[HepListener, tuple[str, i
 def take(listener: HepListener, count: int) -> list[Record]:
     """So many packets, and no more."""
     found: list[Record] = []
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while len(found) < count and time.monotonic() < end:
         found += listener.poll(0.2, 100)
     return found + listener.poll(0.05, 100)
 
 
 def until(done: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not done():
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -147,10 +147,11 @@ def test_what_the_kernel_dropped_is_counted() -> None:
                 for number in range(count):
                     sender.sendto(packet(number, 1000), address)
             found = take(listener, 1)
+            while more := listener.poll(1, 1000):
+                found += more
             # The kernel tells with the next datagram.
             sender.sendto(packet(count), address)
-            while found[-1].value != packet(count):
-                found += listener.poll(1, 1000)
+            found += take(listener, 1)
     dropped = listener.counts["HEP datagrams dropped by the kernel"]
     buffered = listener.counts["HEP datagrams dropped, as the buffer was full"]
     assert dropped > 0
@@ -165,7 +166,7 @@ def test_a_full_buffer_makes_streams_wait() -> None:
             sent = b"".join(packet(number, 10_000) for number in range(1000))
             at = 0
             found: list[Record] = []
-            end = time.monotonic() + 30
+            end = time.monotonic() + 90
             held = 0
             while at < len(sent) and time.monotonic() < end:
                 try:
@@ -185,7 +186,7 @@ def test_what_sngrep_sends_is_what_it_read() -> None:
     expected = [message for batch in Inputs([capture], tally=Tally()) for message in batch]
     with listening("udp://127.0.0.1:0") as (listener, (host, port)):
         command = [program("sngrep"), "-N", "-q", "-I", capture, "-H", f"udp:{host}:{port}"]
-        subprocess.run(command, check=True, capture_output=True, timeout=30)
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
         found, poison = Values(Tally()).messages(take(listener, len(expected)), "hep")
     assert poison == []
     assert [(m.time, m.source, m.destination, m.transport, m.raw) for m in found] == [
