@@ -159,6 +159,9 @@ def logs(data: bytes) -> None:
     assert (tally.counts, tally.problems, tally.refused) == (other.counts, other.problems, other.refused)
     assert all(0 <= one.offset <= len(data) for one in found)
     _sound([one.message for one in found])
+    # Where it rests, what is found may end there.
+    found, _ = _of_log(data, size, options, rests=True)
+    _sound([one.message for one in found])
 
 
 def packed(data: bytes) -> None:
@@ -201,12 +204,14 @@ def _framed(data: bytes, size: int) -> list[tuple[bytes, bool]]:
     return found
 
 
-def _of_log(data: bytes, size: int, options: LogOptions) -> tuple[list[LogMessage], Tally]:
+def _of_log(data: bytes, size: int, options: LogOptions, *, rests: bool = False) -> tuple[list[LogMessage], Tally]:
     tally = Tally()
     reader = LogReader("x", tally, LIMITS, options, written=START)
     found = []
     for at in range(0, len(data), size):
         found += reader.feed(data[at : at + size])
+        if rests:
+            found += reader.settle()
     return found + reader.finish(), tally
 
 
