@@ -285,7 +285,8 @@ class Block:
         bare = data[data.find(b"\n", at, limit) - 1] != 0x0D
         boundary, begins, foreign = self._boundary.match, self._begins, self._foreign
         strip = None if prefix is None else prefix.match
-        same = b""
+        same, skipped = b"", 0
+        told = size >= 0
         short: tuple[bytes, int, bool] | None = None
         while True:
             end = data.find(b"\n", at, limit)
@@ -301,12 +302,13 @@ class Block:
             if strip is not None:
                 # Most lines have the same as the line before.
                 if same and data.startswith(same, at):
-                    start = at + len(same)
+                    start += skipped
                 else:
                     found = strip(data, at, end + 1)
                     if found is not None:
                         start = found.end()
                         same = data[at:start] if data[start - 1] == 0x20 else b""
+                        skipped = len(same)
             line = data[start : end + 1]
             if data[start] in begins and lines and short is None and boundary(line):
                 short = _joined(lines, not in_head and body is None), at, body is None
@@ -317,7 +319,8 @@ class Block:
             if foreign is not None and foreign.match(line):
                 continue
             lines.append(line)
-            length += len(line)
+            wide = at - start
+            length += wide
             if in_head:
                 if len(line) <= 2 and line in (b"\n", b"\r\n") and len(lines) > 1:
                     in_head = False
@@ -329,14 +332,14 @@ class Block:
                             return head, at, True
                         body = None
                 continue
-            wire += len(line) + (bare and line[-2:-1] != b"\r")
+            wire += wide + (bare and line[-2:-1] != b"\r")
             if body is not None and wire >= body:
                 if short is not None:
                     if at + _AHEAD_OF_PREFIX > known and not ended:
                         return None
-                    skipped = strip(data, at) if strip is not None else None
-                    rest = data[at if skipped is None else skipped.end() : at + _AHEAD_OF_PREFIX]
-                    closed = size >= 0 or any(closing.match(rest) for closing in self._closings)
+                    found = strip(data, at) if strip is not None else None
+                    rest = data[at if found is None else found.end() : at + _AHEAD_OF_PREFIX]
+                    closed = told or any(closing.match(rest) for closing in self._closings)
                     if wire > body + 2 or not closed:
                         return short
                 return _shortened(b"".join(lines), wire - body), at, True

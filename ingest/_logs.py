@@ -269,7 +269,7 @@ class LogReader:
     def _step(self, found: list[LogMessage], ended: bool, *, settles: bool = False) -> bool:
         """Take the record at the next mark; False if there is none, or if it needs more bytes.
 
-        settles: not if anything is wrong with it, as more bytes may yet mend that.
+        settles: not if anything is wrong with it or missing, as more bytes may yet mend that.
         """
         data = self._data
         nearest, mark = None, -1
@@ -282,7 +282,7 @@ class LogReader:
             self._at = max(self._at, len(data) if ended and not settles else len(data) - _MARK)
             return False
         taken = nearest.take(data, max(self._low, mark - LOG_PREFIX), mark, ended)
-        if settles and (taken is None or taken.damage or any(record.cut for record in taken.records)):
+        if settles and (taken is None or taken.damage or not taken.records or any(one.cut for one in taken.records)):
             return False
         if taken is None:
             if not ended and len(data) - mark < LOG_RECORD:

@@ -49,3 +49,18 @@ def test_quiet_anywhere(name: str, data: st.DataObject) -> None:
         found += rests.feed(log[begin:end]) + rests.settle()
     assert found + rests.finish() == whole.feed(log) + whole.finish()
     assert (tally.problems, tally.counts) == (other.problems, other.counts)
+
+
+@every
+def test_quiet_behind_each_line(name: str) -> None:
+    """The same behind each line of it, be that all there is of a record."""
+    log = LOGS[name].data
+    tally = Tally()
+    whole = LogReader("log", tally, options=options(name))
+    expected = whole.feed(log) + whole.finish()
+    for at in (place + 1 for place, byte in enumerate(log) if byte == 0x0A):
+        other = Tally()
+        rests = LogReader("log", other, options=options(name))
+        found = rests.feed(log[:at]) + rests.settle() + rests.feed(log[at:])
+        assert found + rests.finish() == expected
+        assert (tally.problems, tally.counts) == (other.problems, other.counts)
