@@ -112,6 +112,7 @@ def test_a_folder_of_rotating_captures(tmp_path: Path, way: str) -> None:
         (writer.folder / "notes.pcap").write_text("no capture at all\n" * 100)
         wait_for(lambda: ended(url) == 40, "all calls", [daemon])
         wait_for(lambda: daemon.figure("sipcdr_records_total") == len(MESSAGES), "each message once", [daemon])
+        assert daemon.figure("sipcdr_lost_files_total") == 0
         assert daemon.stop()[0] == 0
         rows = written(url, MESSAGES)
         daemon.start()
