@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections import deque
+from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Final
 
 from sipcdr.ingest import LogOptions, is_start_line, packets
@@ -94,14 +94,60 @@ class Wanted:
 
 def packets_of(files: Sequence[str], wanted: Wanted, logs: LogOptions = _LOGS) -> list[Carried]:
     """The packets, by time."""
+    try:
+        found = _packets_of(files, wanted, logs, _Asked(wanted))
+    except ValueError:
+        found = _packets_of(files, wanted, logs, None)
+    return sorted(found, key=lambda packet: (packet.time, packet.position.source, packet.position.number))
+
+
+class _Asked:
+    """Tells by its bytes whether a frame may be the call's: most aren't, and need not be taken apart.
+
+    Raises ValueError where the call has an endpoint that is none.
+    """
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._numbers: defaultdict[str, set[int]] = defaultdict(set)
+        for position in wanted.messages:
+            self._numbers[position.source].add(position.number)
+        self._directions = [[*_packed(source), *_packed(to)] for source, to in wanted.directions]
+        self._media: defaultdict[bytes, list[bytes]] = defaultdict(list)
+        for endpoint in wanted.media:
+            host, port = _packed(endpoint)
+            self._media[host].append(port)
+
+    def __call__(self, source: str, number: int, data: bytes) -> bool:
+        """Whether it holds a message of the call, or the addresses and ports of its connections or media."""
+        if number in self._numbers[source]:
+            return True
+        for one, its_port, other, other_port in self._directions:
+            if one in data and other in data and its_port in data and other_port in data:
+                return True
+        return any(host in data and any(port in data for port in ports) for host, ports in self._media.items())
+
+
+def _packed(endpoint: str) -> tuple[bytes, bytes]:
+    """Address and port as they stand in headers. Raises ValueError."""
+    host, _, port = endpoint.rpartition(":")
+    number = int(port)
+    if not 0 <= number < 65_536:
+        raise ValueError(f"no port: {port}")
+    return ipaddress.ip_address(host.strip("[]")).packed, number.to_bytes(2, "big")
+
+
+def _packets_of(files: Sequence[str], wanted: Wanted, logs: LogOptions, asked: _Asked | None) -> Iterable[Carried]:
+    """The packets. With `asked`, raises ValueError where all have to be taken apart, as a message is in fragments."""
     chosen: dict[Position, Carried] = {}
     fragments = _Fragments()
     streams: dict[_Direction, _Segments] = {}
     begin = wanted.first - _MARGIN
-    for packet in packets(files, wanted.until, logs):
+    for packet in packets(files, wanted.until, logs, asked):
         taken: Iterable[Carried] = ()
         raws = wanted.messages.get(packet.position)
         if packet.fragment is not None:
+            if raws is not None and asked is not None:
+                raise ValueError("a message in fragments, whose addresses may be a tunnel's")
             taken = fragments.add(packet, raws is not None)
         elif packet.sequence >= 0:
             taken = _of_stream(packet, raws, wanted, streams, begin)
@@ -112,7 +158,7 @@ def packets_of(files: Sequence[str], wanted: Wanted, logs: LogOptions = _LOGS) -
     for segments in streams.values():
         for one in segments.rest():
             chosen[one.position] = one
-    return sorted(chosen.values(), key=lambda packet: (packet.time, packet.position.source, packet.position.number))
+    return chosen.values()
 
 
 def _is_media(packet: Carried, wanted: Wanted) -> bool:

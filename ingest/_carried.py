@@ -21,7 +21,7 @@ from ._synthesized import RAW_IP, packets_of_log
 from ._tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from ._packet import Packet, Step
 
@@ -101,14 +101,20 @@ class _Tracer(Dissector):
             self._carried.missing = max(packet.whole - packet.end, 0)
 
 
-def packets(files: Sequence[str], until: int | None = None, logs: LogOptions = _LOGS) -> Iterator[Carried]:
+def packets(
+    files: Sequence[str],
+    until: int | None = None,
+    logs: LogOptions = _LOGS,
+    asked: Callable[[str, int, bytes], bool] | None = None,
+) -> Iterator[Carried]:
     """The frames of capture files, merged by time; of each file up to its end or the time `until`.
 
-    Of logs, packets are made up for their records. What can't be read is left out: `Inputs` says what and why.
+    Of logs, packets are made up for their records. What can't be read is left out: `Inputs` says what and why. With
+    `asked`, only those frames are looked at and given for whose source, number and bytes it says so.
     """
     heap: list[tuple[int, int, Generator[Carried] | None, Carried | None]] = []
     for order, name in enumerate(files):
-        frames = _frames(name, until, logs)
+        frames = _frames(name, until, logs, None)
         first = next(frames, None)
         frames.close()
         if first is not None:
@@ -117,7 +123,7 @@ def packets(files: Sequence[str], until: int | None = None, logs: LogOptions = _
     while heap:
         _, order, opened, carried = heapq.heappop(heap)
         frames = (
-            _frames(files[order], until, logs) if opened is None else opened
+            _frames(files[order], until, logs, asked) if opened is None else opened
         )  # a file is opened when its time has come
         if carried is not None:
             yield carried
@@ -126,7 +132,9 @@ def packets(files: Sequence[str], until: int | None = None, logs: LogOptions = _
             heapq.heappush(heap, (following.time, order, frames, following))
 
 
-def _frames(name: str, until: int | None, logs: LogOptions) -> Generator[Carried]:
+def _frames(
+    name: str, until: int | None, logs: LogOptions, asked: Callable[[str, int, bytes], bool] | None
+) -> Generator[Carried]:
     tracer = _Tracer(name)
     try:
         source = open_source(name)
@@ -142,7 +150,8 @@ def _frames(name: str, until: int | None, logs: LogOptions) -> Generator[Carried
                     for number, time, link, data in frames:
                         if until is not None and time > until:
                             break  # another capture in an archive may be earlier
-                        yield tracer.trace(number, time, link, data)
+                        if asked is None or asked(stream.name, number, data):
+                            yield tracer.trace(number, time, link, data)
         finally:
             source.close()
     except OSError:

@@ -12,7 +12,9 @@ import pytest
 
 from fixtures.calls import Sent, udp
 from fixtures.writer import TcpStream, datagram, fragments, link, pcap
-from sipcdr.ingest import Inputs, Tally
+from sipcdr.app._extract import Wanted, _packets_of, packets_of
+from sipcdr.app._records import text
+from sipcdr.ingest import Inputs, LogOptions, Reader, Tally
 from tests.app.capture import ANN, BEN, MORNING, SECOND, answered, busy, sipcdr, write
 from tests.tools import program
 
@@ -69,6 +71,31 @@ def test_a_call_comes_out_whole(tmp_path: Path, name: str) -> None:
         wanted = raws(every, call_id)
         assert raws(read(out), call_id) == wanted
         assert by_tshark(out, call_id.decode()) == by_tshark(path, call_id.decode()) > 0
+
+
+CAPTURES = sorted(path for path in FIXTURES.rglob("*.pcap*") if path.is_file())
+
+
+@pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.name)
+def test_frames_passed_over_are_none_of_the_call(path: Path) -> None:
+    """By bytes alone the same packets are found as by taking every frame apart; and whoever read the messages."""
+    ways: list[list[SipMessage]] = []
+    readers: tuple[Reader, ...] = ("auto", "python")
+    for reader in readers:
+        inputs = Inputs([str(path)], tally=Tally(), reader=reader)
+        ways.append([message for batch in inputs for message in batch])
+    for call_id in sorted({message.call_id for message in ways[0]})[:20]:
+        every, *found = (_wanted(call_id, messages) for messages in (ways[0], *ways))
+        whole = {packet.position: packet for packet in _packets_of([str(path)], every, LogOptions(), None)}
+        for wanted in found:
+            packets = packets_of([str(path)], wanted)
+            assert {packet.position: packet for packet in packets} == whole
+
+
+def _wanted(call_id: bytes, messages: list[SipMessage]) -> Wanted:
+    wanted = Wanted(text(call_id), media=True)
+    wanted.add(messages)
+    return wanted
 
 
 def test_out_of_an_archive(tmp_path: Path) -> None:
