@@ -65,12 +65,16 @@ def session(name: str, master: str | None, conf: Mapping[str, str]) -> SparkSess
     try:
         return builder.getOrCreate()
     except (PySparkException, Py4JError, OSError) as error:
+        if "JAVA_GATEWAY_EXITED" in str(error):
+            # Java has said it: a wrong version, an unknown master, a connector that can't be fetched.
+            raise SparkUnavailable("Spark doesn't start, as told above (it needs Java 17 or newer)") from error
         raise SparkUnavailable(f"Spark doesn't start: {reason(str(error))}") from error
 
 
 def reason(text: str) -> str:
     """The line that says most of what Spark says, without the plans and stacks around it."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    # An error of Python's in a worker stands last.
+    # An error of Python's in a worker stands last; one of Java's behind the name of what was called.
     python = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Unavailable|Refused): ", line)]
-    return (python[-1] if python else lines[0] if lines else text)[:500]
+    java = [line.removeprefix(": ") for line in lines if line.startswith(": ")]
+    return (python[-1] if python else (java or lines or [text])[0])[:500]

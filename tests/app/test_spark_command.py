@@ -34,6 +34,40 @@ def test_without_java(home: str | None, monkeypatch: pytest.MonkeyPatch) -> None
     assert (done.status, done.err) == (2, f"sipcdr: Spark needs Java 17 or newer, and there is none {where}\n")
 
 
+def test_with_a_java_that_is_too_old(tmp_path: Path) -> None:
+    """What Java says is followed by what is needed."""
+    needed()
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text("#!/bin/sh\necho java.lang.UnsupportedClassVersionError >&2\nexit 1\n")
+    java.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-m", "sipcdr.app", *REPLAY, f"parquet:{tmp_path}/x"],
+        capture_output=True, text=True, check=False, env=environment(tmp_path) | {"JAVA_HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.endswith("sipcdr: Spark doesn't start, as told above (it needs Java 17 or newer)\n")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('An error occurred while calling o54.x.\n: org.y.NoScheme: No FileSystem for scheme "s3a"\n\tat z',
+         'org.y.NoScheme: No FileSystem for scheme "s3a"'),
+        ('Job aborted\n  File "x.py"\nOSError: no such file\n\n: later', "OSError: no such file"),
+        ("[NO_TABLE] There is none\nat x", "[NO_TABLE] There is none"),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_of_what_spark_says_one_line(text: str, told: str) -> None:
+    """That of Python, else that of Java, else the first."""
+    needed()
+    from sipcdr.app.spark._engine import reason
+
+    assert reason(text) == told
+
+
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where pyspark isn't installed, the extra is named."""
     monkeypatch.setattr("sipcdr.app._spark_needs.find_spec", lambda name: None if name == "pyspark" else name)
